@@ -1,0 +1,36 @@
+import type { FailureCode } from "./failure.ts"
+
+/** One configuration field of a step type: from these come validation, the graph's JSON Schema, the editor's form and the docs. */
+export interface Field {
+  readonly type: "string" | "integer" | "number" | "boolean" | "object" | "array" | "any"
+  readonly required?: true
+  /** May hold `{{…}}`, which is resolved when the step starts. */
+  readonly templated?: true
+  readonly description: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly values?: readonly string[]
+  readonly maxBytes?: number
+}
+
+/**
+ * What the engine and the editor know of a step type. `runs` says who moves it: `outside`, an executor of steps/<type>
+ * that touches the world; `person`, a human task, which the engine itself holds.
+ */
+export interface StepType {
+  readonly type: string
+  readonly title: string
+  readonly description: string
+  readonly runs: "outside" | "person"
+  readonly fields: { readonly [name: string]: Field }
+  /** Of each group at least one field must be there, e.g. `["server_url", "instance_id"]`. */
+  readonly oneOf?: readonly (readonly string[])[]
+  /** When the step states no `timeout_s`; null: no limit. */
+  readonly timeoutDefaultMs: number | null
+  /** What `timeout_s` cannot exceed. */
+  readonly timeoutMaxMs?: number
+  /** The code of a failure that says nothing more exact. */
+  readonly failureCode: FailureCode
+}
+
+export type StepTypes = ReadonlyMap<string, StepType>

@@ -1,0 +1,86 @@
+import { AppError } from "../kernel/errors.ts"
+import { BODY_MAX_BYTES, JSON_MAX_DEPTH, JSON_MAX_KEYS } from "../kernel/limits.ts"
+
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/**
+ * A request's body as JSON, whatever its content type says (clients of the hosted API send none now and then).
+ * `undefined` for an empty body. Throws `too_large` (413) or `bad_request` (400).
+ */
+export async function readJson(request: Request, maxBytes = BODY_MAX_BYTES): Promise<unknown> {
+  const bytes = await readBytes(request, maxBytes)
+  if (bytes.byteLength === 0) return undefined
+  return parseJson(bytes)
+}
+
+/** The raw bytes, never more than `maxBytes` in memory. */
+export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? 0)
+  if (declared > maxBytes) throw tooLarge(maxBytes)
+  if (!request.body) return new Uint8Array()
+  if (declared > 0) return new Uint8Array(await request.arrayBuffer())
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body) {
+    size += chunk.byteLength
+    if (size > maxBytes) throw tooLarge(maxBytes)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string
+  try {
+    text = decoder.decode(bytes)
+  } catch {
+    throw new AppError("bad_request", "invalid request body: it is not UTF-8 text", { code: "INVALID_BODY" })
+  }
+  checkShape(text)
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new AppError("bad_request", "invalid request body: it is not valid JSON", { code: "INVALID_BODY" })
+  }
+}
+
+/** Depth and number of keys, counted on the text: a parser would already have overflowed its stack. */
+function checkShape(text: string): void {
+  let depth = 0
+  let keys = 0
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // "
+        i = endOfString(text, i)
+        break
+      case 0x3a: // :
+        if (++keys > JSON_MAX_KEYS) throw new AppError("bad_request", `invalid request body: more than ${JSON_MAX_KEYS} keys`, { code: "INVALID_BODY" })
+        break
+      case 0x7b: // {
+      case 0x5b: // [
+        if (++depth > JSON_MAX_DEPTH)
+          throw new AppError("bad_request", `invalid request body: nested deeper than ${JSON_MAX_DEPTH} levels`, { code: "INVALID_BODY" })
+        break
+      case 0x7d: // }
+      case 0x5d: // ]
+        depth--
+        break
+    }
+  }
+}
+
+function endOfString(text: string, start: number): number {
+  let i = start + 1
+  for (;;) {
+    const quote = text.indexOf('"', i)
+    if (quote < 0) return text.length
+    let backslashes = 0
+    while (text.charCodeAt(quote - 1 - backslashes) === 0x5c) backslashes++
+    if (backslashes % 2 === 0) return quote
+    i = quote + 1
+  }
+}
+
+function tooLarge(maxBytes: number): AppError {
+  return new AppError("too_large", `the request body is larger than ${maxBytes} bytes`, { code: "BODY_TOO_LARGE" })
+}

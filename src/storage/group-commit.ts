@@ -1,0 +1,60 @@
+import type { Statement } from "./database.ts"
+import type { Mutex } from "./mutex.ts"
+
+/** Callers of one transaction at the most, so that one turn's burst cannot hold the writer for long. */
+const BATCH_MAX_CALLERS = 512
+
+interface Waiting {
+  readonly statements: readonly Statement[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Gathers what arrives in one turn of the event loop into one transaction. When the batch is refused, each caller's
+ * part is tried alone, so that one conflict costs only its owner.
+ */
+export class GroupCommit {
+  #waiting: Waiting[] = []
+  #scheduled = false
+
+  /** `apply` runs all statements in one transaction, durable when it returns or resolves; all or nothing. */
+  constructor(
+    private readonly mutex: Mutex,
+    private readonly apply: (statements: readonly (readonly Statement[])[]) => void | Promise<void>,
+  ) {}
+
+  add(statements: readonly Statement[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ statements, resolve, reject })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      setImmediate(() => void this.mutex.run(() => this.#flush()))
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#waiting.splice(0, BATCH_MAX_CALLERS)
+    if (this.#waiting.length > 0) setImmediate(() => void this.mutex.run(() => this.#flush()))
+    else this.#scheduled = false
+    try {
+      await this.apply(batch.map(w => w.statements))
+    } catch (error) {
+      if (batch.length === 1) batch[0]!.reject(error)
+      else await this.#oneByOne(batch)
+      return
+    }
+    for (const w of batch) w.resolve()
+  }
+
+  async #oneByOne(batch: readonly Waiting[]): Promise<void> {
+    for (const w of batch) {
+      try {
+        await this.apply([w.statements])
+        w.resolve()
+      } catch (error) {
+        w.reject(error)
+      }
+    }
+  }
+}

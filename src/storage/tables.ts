@@ -1,0 +1,20 @@
+import { type ColumnKit, postgresKit, sqliteKit } from "./columns.ts"
+import { defineIdentity } from "./schema/identity.ts"
+import { defineMcp } from "./schema/mcp.ts"
+import { defineRuns } from "./schema/runs.ts"
+import { defineVault } from "./schema/vault.ts"
+import { defineWorkflows } from "./schema/workflows.ts"
+
+const define = (k: ColumnKit) => ({
+  ...defineIdentity(k),
+  ...defineVault(k),
+  ...defineWorkflows(k),
+  ...defineRuns(k),
+  ...defineMcp(k),
+})
+
+/** Every table, as the type says a SQLite one; at run time the dialect's own. Compare `sqliteTables`, `postgresTables`. */
+export type Tables = ReturnType<typeof define>
+
+export const sqliteTables: Tables = define(sqliteKit)
+export const postgresTables: Tables = define(postgresKit)
