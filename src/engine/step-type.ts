@@ -15,13 +15,13 @@ export interface Field {
 
 /**
  * What the engine and the editor know of a step type. `runs` says who moves it: `outside`, an executor of steps/<type>
- * that touches the world; `person`, a human task, which the engine itself holds.
+ * that touches the world; `person`, a human task, which the engine itself holds; `unavailable`, nobody yet.
  */
 export interface StepType {
   readonly type: string
   readonly title: string
   readonly description: string
-  readonly runs: "outside" | "person"
+  readonly runs: "outside" | "person" | "unavailable"
   readonly fields: { readonly [name: string]: Field }
   /** Of each group at least one field must be there, e.g. `["server_url", "instance_id"]`. */
   readonly oneOf?: readonly (readonly string[])[]

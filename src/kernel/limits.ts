@@ -37,3 +37,26 @@ export const RETRY_COUNT_MAX = 20
 /** Pause before the n-th retry: 1 s · 2^n ± 20 %, at most this (contract G-9). */
 export const RETRY_BASE_MS = 1_000
 export const RETRY_MAX_MS = 30_000
+
+/** JSON text that `json.decode` and `json.encode` take and give. */
+export const LUA_JSON_MAX_BYTES = 4 * MIB
+/** All globals of one script together, as JSON. */
+export const LUA_GLOBALS_MAX_BYTES = 16 * MIB
+/** The message of a failed script; the rest is cut. */
+export const LUA_MESSAGE_MAX_BYTES = 2 * KIB
+
+/** One answer of a sandbox child; a longer one is a fault, and the child is killed. */
+export const CHILD_ANSWER_MAX_BYTES = 8 * MIB
+/** From starting a sandbox child to its first sign of life. */
+export const CHILD_START_MAX_MS = 15_000
+/** A sandbox child is replaced after so many jobs, or when it holds so much memory. */
+export const CHILD_MAX_JOBS = 10_000
+export const CHILD_MEMORY_MAX_BYTES = 320 * MIB
+/** The end of a child's stderr, kept for the message when it crashes. */
+export const CHILD_STDERR_KEPT_BYTES = 2 * KIB
+/** Pause before the n-th start in a row that failed: 100 ms · 2^n, at most this. */
+export const CHILD_RESTART_MAX_MS = 5_000
+/** After so many failed starts in a row the waiting jobs fail too. */
+export const CHILD_START_ATTEMPTS = 3
+/** Scripts that may wait for a child; one more is refused. */
+export const LUA_WAITING_MAX = 10_000

@@ -1,0 +1,107 @@
+import type { Json, JsonObject } from "../kernel/json.ts"
+import { STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
+import type { SkipReason } from "./events.ts"
+import type { Step } from "./graph.ts"
+import { lookupFor, overlayOf } from "./scope.ts"
+import { isEnded } from "./state.ts"
+import { defineOwn, OMIT, resolveTemplates, TemplateError } from "./template.ts"
+import { isTruthy } from "./truth.ts"
+import type { Turn } from "./turn.ts"
+
+/** Starts every step whose dependencies have ended: at the start of a run, and after a pause. */
+export function startReady(turn: Turn): void {
+  for (const index of turn.state.plan.topological) if (isReady(turn, index)) begin(turn, index)
+}
+
+/** Starts what a step's end made ready, and what the steps skipped on the way make ready in turn. */
+export function release(turn: Turn, ended: number): void {
+  const queue = [ended]
+  for (let at = 0; at < queue.length; at++) {
+    for (const dependent of turn.step(queue[at]!).dependents) {
+      if (!isReady(turn, dependent)) continue
+      begin(turn, dependent)
+      if (isEnded(turn.stepState(dependent).status)) queue.push(dependent)
+    }
+  }
+}
+
+function isReady(turn: Turn, index: number): boolean {
+  if (turn.stepState(index).status !== "pending" || !schedules(turn)) return false
+  return turn.step(index).dependsOn.every(d => isEnded(turn.stepState(d).status))
+}
+
+/** An operator's pause and draining start nothing new; waiting for people does not hold the other branches. */
+function schedules(turn: Turn): boolean {
+  const { status, pauseReason, failedStepId } = turn.state
+  if (failedStepId !== null) return false
+  return status === "running" || (status === "paused" && pauseReason === "human_task")
+}
+
+function begin(turn: Turn, index: number): void {
+  const step = turn.step(index)
+  const skip = skipReason(turn, step)
+  if (skip) turn.emit({ type: "step_completed", stepId: step.id, data: { skipped: true, reason: skip } })
+  else start(turn, step)
+}
+
+function skipReason(turn: Turn, step: Step): SkipReason | null {
+  if (!step.enabled) return "step_disabled"
+  if (turn.state.facts.excludedStepIds.includes(step.id)) return "excluded"
+  if (step.condition === null) return step.dependsOn.some(d => blocks(turn, d)) ? "blocked" : null
+  try {
+    const value = resolveTemplates(step.condition, lookupFor(turn.state, step))
+    return isTruthy(value === OMIT ? undefined : value) ? null : "condition_false"
+  } catch (error) {
+    if (error instanceof TemplateError) return "condition_false" // a missing value is false (contract G-40)
+    throw error
+  }
+}
+
+/** After a rejection, dependents that do not decide for themselves are blocked, and theirs in turn (contract G-17). */
+function blocks(turn: Turn, index: number): boolean {
+  const step = turn.stepState(index)
+  return step.rejected || step.skipReason === "blocked"
+}
+
+function start(turn: Turn, step: Step): void {
+  const attempt = 1
+  if (turn.state.status === "paused" && step.type.runs !== "person") turn.changeStatus("running", {})
+  try {
+    const input = resolveConfig(turn, step)
+    turn.emit({ type: "step_started", stepId: step.id, data: { attempt, input } })
+    if (step.type.runs === "person") createTask(turn, step, input)
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error
+    turn.emit({ type: "step_started", stepId: step.id, data: { attempt } })
+    const data = { error: error.message, failure_code: "TEMPLATE_UNRESOLVED" as const, attempt, duration_ms: 0 }
+    turn.emit({ type: "step_failed", stepId: step.id, data })
+  }
+}
+
+/** The step's own fields, resolved, with the caller's overlay over them (contract §4.2). */
+function resolveConfig(turn: Turn, step: Step): JsonObject {
+  const lookup = lookupFor(turn.state, step)
+  const config: Record<string, Json> = {}
+  for (const [name, compiled] of step.config) {
+    const value = resolveTemplates(compiled, lookup)
+    if (value !== OMIT) config[name] = value
+  }
+  const overlay = overlayOf(turn.state, step)
+  for (const [name, value] of Object.entries(overlay ?? {}))
+    if (Object.hasOwn(step.type.fields, name)) defineOwn(config, name, value)
+  return config
+}
+
+function createTask(turn: Turn, step: Step, input: JsonObject): void {
+  const limit = step.timeoutMs === null ? null : Math.min(step.timeoutMs, STEP_TIMEOUT_MAX_S * 1000)
+  turn.emit({
+    type: "human_task_created",
+    stepId: step.id,
+    data: {
+      task_id: step.id,
+      task_type: typeof input.task_type === "string" ? input.task_type : "approval",
+      task_payload: input.task_payload ?? {},
+      expires_at: limit === null ? null : turn.now + limit,
+    },
+  })
+}
