@@ -107,7 +107,7 @@ function underWay(turn: Turn, stepId: string, attempt: number): number | null {
 /** 1 s · 2^n ± 20 %, at most 30 s (contract G-9). */
 export function retryDelay(attempt: number, jitter: number): number {
   const base = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS)
-  return Math.round(base * (0.8 + 0.4 * jitter))
+  return Math.min(Math.round(base * (0.8 + 0.4 * jitter)), RETRY_MAX_MS)
 }
 
 function taskCompleted(turn: Turn, input: Extract<RunInput, { type: "TaskCompleted" }>): void {
@@ -135,8 +135,9 @@ function pause(turn: Turn, by: string): void {
 function resume(turn: Turn, by: string): void {
   if (turn.state.status !== "paused" || turn.state.pauseReason !== "operator") return
   turn.changeStatus("running", { by })
-  startReady(turn)
+  // Retries first: should a ready step fail at once, nothing may start behind its failure.
   startDueRetries(turn)
+  startReady(turn)
 }
 
 function stopNow(turn: Turn, by: string): void {

@@ -25,7 +25,7 @@ export interface Step {
 export interface Plan {
   readonly steps: readonly Step[]
   readonly indexOf: ReadonlyMap<string, number>
-  /** Every step after all that it depends on; document order where that leaves a choice. */
+  /** Every step after all that it depends on. */
   readonly topological: readonly number[]
 }
 
@@ -79,7 +79,7 @@ function compileStep(
     enabled: d.enabled !== false,
     retryCount: typeof d.retry_count === "number" ? d.retry_count : 0,
     timeoutMs: timeoutOf(d.timeout_s, type),
-    condition: d.condition === undefined || d.condition === null ? null : compileTemplates(d.condition),
+    condition: d.condition === undefined || d.condition === null || d.condition === "" ? null : compileTemplates(d.condition),
     config: Object.entries(type.fields).flatMap(([name, field]) => {
       const value = d[name]
       if (value === undefined) return []

@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
-import { STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
+import { STEP_INPUT_MAX_CHARS, STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
 import type { SkipReason } from "./events.ts"
 import type { Step } from "./graph.ts"
 import { lookupFor, overlayOf } from "./scope.ts"
 import { isEnded } from "./state.ts"
-import { defineOwn, OMIT, resolveTemplates, TemplateError } from "./template.ts"
+import { defineOwn, OMIT, resolveTemplates, SizeBudget, TemplateError } from "./template.ts"
 import { isTruthy } from "./truth.ts"
 import type { Turn } from "./turn.ts"
 
@@ -39,22 +39,28 @@ function schedules(turn: Turn): boolean {
 
 function begin(turn: Turn, index: number): void {
   const step = turn.step(index)
-  const skip = skipReason(turn, step)
-  if (skip) turn.emit({ type: "step_completed", stepId: step.id, data: { skipped: true, reason: skip } })
-  else start(turn, step)
+  try {
+    const skip = skipReason(turn, step)
+    if (skip) turn.emit({ type: "step_completed", stepId: step.id, data: { skipped: true, reason: skip } })
+    else start(turn, step)
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error
+    turn.emit({ type: "step_started", stepId: step.id, data: { attempt: 1 } })
+    const data = { error: error.message, failure_code: "TEMPLATE_UNRESOLVED" as const, attempt: 1, duration_ms: 0 }
+    turn.emit({ type: "step_failed", stepId: step.id, data })
+  }
 }
 
+/** Throws `TemplateError` for a condition that cannot be read or is too large. */
 function skipReason(turn: Turn, step: Step): SkipReason | null {
+  if (step.condition === null && step.dependsOn.some(d => blocks(turn, d))) return "blocked"
   if (!step.enabled) return "step_disabled"
   if (turn.state.facts.excludedStepIds.includes(step.id)) return "excluded"
-  if (step.condition === null) return step.dependsOn.some(d => blocks(turn, d)) ? "blocked" : null
-  try {
-    const value = resolveTemplates(step.condition, lookupFor(turn.state, step))
-    return isTruthy(value === OMIT ? undefined : value) ? null : "condition_false"
-  } catch (error) {
-    if (error instanceof TemplateError) return "condition_false" // a missing value is false (contract G-40)
-    throw error
-  }
+  if (step.condition === null) return null
+  // A missing value is false (contract G-40), so it is looked up as null.
+  const lookup = lookupFor(turn.state, step)
+  const value = resolveTemplates(step.condition, path => lookup(path) ?? null, new SizeBudget(STEP_INPUT_MAX_CHARS))
+  return isTruthy(value === OMIT ? undefined : value) ? null : "condition_false"
 }
 
 /** After a rejection, dependents that do not decide for themselves are blocked, and theirs in turn (contract G-17). */
@@ -64,29 +70,24 @@ function blocks(turn: Turn, index: number): boolean {
 }
 
 function start(turn: Turn, step: Step): void {
-  const attempt = 1
+  const input = resolveConfig(turn, step)
   if (turn.state.status === "paused" && step.type.runs !== "person") turn.changeStatus("running", {})
-  try {
-    const input = resolveConfig(turn, step)
-    turn.emit({ type: "step_started", stepId: step.id, data: { attempt, input } })
-    if (step.type.runs === "person") createTask(turn, step, input)
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error
-    turn.emit({ type: "step_started", stepId: step.id, data: { attempt } })
-    const data = { error: error.message, failure_code: "TEMPLATE_UNRESOLVED" as const, attempt, duration_ms: 0 }
-    turn.emit({ type: "step_failed", stepId: step.id, data })
-  }
+  turn.emit({ type: "step_started", stepId: step.id, data: { attempt: 1, input } })
+  if (step.type.runs === "person") createTask(turn, step, input)
 }
 
 /** The step's own fields, resolved, with the caller's overlay over them (contract §4.2). */
 function resolveConfig(turn: Turn, step: Step): JsonObject {
   const lookup = lookupFor(turn.state, step)
+  const overlay = overlayOf(turn.state, step)
+  const budget = new SizeBudget(STEP_INPUT_MAX_CHARS)
   const config: Record<string, Json> = {}
   for (const [name, compiled] of step.config) {
-    const value = resolveTemplates(compiled, lookup)
+    // What the overlay replaces need not resolve.
+    if (overlay && Object.hasOwn(overlay, name)) continue
+    const value = resolveTemplates(compiled, lookup, budget)
     if (value !== OMIT) config[name] = value
   }
-  const overlay = overlayOf(turn.state, step)
   for (const [name, value] of Object.entries(overlay ?? {}))
     if (Object.hasOwn(step.type.fields, name)) defineOwn(config, name, value)
   return config

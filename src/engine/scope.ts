@@ -1,5 +1,6 @@
 import { rfc3339 } from "../kernel/clock.ts"
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { STEP_ID_MAX_CHARS } from "../kernel/limits.ts"
 import type { Step } from "./graph.ts"
 import type { RunState } from "./state.ts"
 import { defineOwn, type Lookup, walk } from "./template.ts"
@@ -51,13 +52,13 @@ function runFacts(state: RunState): JsonObject {
 
 /** `steps.<id>.result.…` or `steps.<id>.input.…`. An id may hold dots: the longest known one wins. */
 function stepValue(state: RunState, path: readonly string[]): Json | undefined {
-  for (let end = path.length - 1; end >= 2; end--) {
+  // An id has no more segments than characters; a path may have a million.
+  for (let end = Math.min(path.length - 1, STEP_ID_MAX_CHARS); end >= 2; end--) {
     const index = state.plan.indexOf.get(path.slice(1, end).join("."))
     if (index === undefined) continue
     const step = state.steps[index]!
     if (path[end] === "result") return step.status === "completed" ? walk(step.result, path, end + 1) : undefined
     if (path[end] === "input") return step.input === null ? undefined : walk(step.input, path, end + 1)
-    return undefined
   }
   return undefined
 }

@@ -65,8 +65,8 @@ const CONTROLS: readonly Control[] = [
   { name: "retry_count", fits: v => wholeNumber(v, 0, RETRY_COUNT_MAX), expected: `a whole number from 0 to ${RETRY_COUNT_MAX}` },
   {
     name: "timeout_s",
-    fits: v => typeof v === "number" && v >= 1 && v <= STEP_TIMEOUT_MAX_S,
-    expected: `a number of seconds from 1 to ${STEP_TIMEOUT_MAX_S}`,
+    fits: v => wholeNumber(v, 1, STEP_TIMEOUT_MAX_S),
+    expected: `a whole number of seconds from 1 to ${STEP_TIMEOUT_MAX_S}`,
   },
   {
     name: "condition",
@@ -98,7 +98,8 @@ function checkIds(steps: readonly JsonObject[]): readonly Issue[] {
 function checkDependencies(steps: readonly JsonObject[]): readonly Issue[] {
   const indexOf = new Map(steps.map((s, i) => [String(s.id), i]))
   const missing = steps.flatMap((step, i) =>
-    dependenciesOf(step).flatMap((id, n) => {
+    // By their places in the document; `checkShape` saw that they are texts.
+    ((step.depends_on ?? []) as readonly string[]).flatMap((id, n) => {
       if (indexOf.has(id)) return []
       return [
         issue(

@@ -1,4 +1,5 @@
 import type { Json } from "../kernel/json.ts"
+import { JSON_MAX_DEPTH } from "../kernel/limits.ts"
 
 /** Text and expressions in turn. */
 export type Template = readonly (string | Expression)[]
@@ -102,8 +103,8 @@ class Reader {
     for (let i = this.at; i < this.text.length; i++) {
       const c = this.text[i]
       if (c === '"') i = this.#stringEnd(i) - 1
-      else if (c === "{" || c === "[") depth++
       else if ((c === "}" || c === "]") && --depth === 0) return i + 1
+      else if ((c === "{" || c === "[") && ++depth > JSON_MAX_DEPTH) throw new SyntaxError("a default is nested too deep")
     }
     throw new SyntaxError("a default is not closed")
   }

@@ -21,6 +21,24 @@ export class TemplateError extends Error {
   override readonly name = "TemplateError"
 }
 
+/** How much all templates of one step may bring together; a template can name a large value many times over. */
+export class SizeBudget {
+  constructor(private left: number) {}
+
+  /** Counts the characters of a value's JSON, near enough, and stops at the limit. Throws `TemplateError`. */
+  spend(value: Json): void {
+    this.left -= typeof value === "string" ? value.length + 2 : 8
+    if (this.left < 0) throw new TemplateError("the step's fields grow too large; pass less, or pass it by reference")
+    if (Array.isArray(value)) for (const item of value) this.spend(item)
+    else if (isJsonObject(value)) {
+      for (const [key, item] of Object.entries(value)) {
+        this.left -= key.length
+        this.spend(item)
+      }
+    }
+  }
+}
+
 /** What `| omit` gives: the key or element is left out. */
 export const OMIT = Symbol("omit")
 
@@ -38,27 +56,27 @@ export function compileTemplates(value: Json): Compiled {
 }
 
 /** Throws `TemplateError`. */
-export function resolveTemplates(compiled: Compiled, lookup: Lookup): Json | typeof OMIT {
+export function resolveTemplates(compiled: Compiled, lookup: Lookup, budget: SizeBudget): Json | typeof OMIT {
   switch (compiled.kind) {
     case "literal":
       return compiled.value
     case "broken":
       throw new TemplateError(`template ${compiled.source} cannot be read: ${compiled.message}`)
     case "template":
-      return resolveTemplate(compiled.template, lookup)
+      return resolveTemplate(compiled.template, lookup, budget)
     case "array": {
-      const items = compiled.items.map(i => resolveTemplates(i, lookup))
+      const items = compiled.items.map(i => resolveTemplates(i, lookup, budget))
       return items.filter(i => i !== OMIT)
     }
     case "object":
-      return resolveObject(compiled.entries, lookup)
+      return resolveObject(compiled.entries, lookup, budget)
   }
 }
 
-function resolveObject(entries: readonly (readonly [string, Compiled])[], lookup: Lookup): JsonObject {
+function resolveObject(entries: readonly (readonly [string, Compiled])[], lookup: Lookup, budget: SizeBudget): JsonObject {
   const result: Record<string, Json> = {}
   for (const [key, c] of entries) {
-    const value = resolveTemplates(c, lookup)
+    const value = resolveTemplates(c, lookup, budget)
     if (value !== OMIT) defineOwn(result, key, value)
   }
   return result
@@ -76,12 +94,20 @@ function compileString(source: string): Compiled {
   return parsed.ok ? { kind: "template", source, template: parsed.template } : { kind: "broken", source, message: parsed.message }
 }
 
-function resolveTemplate(template: Template, lookup: Lookup): Json | typeof OMIT {
+function resolveTemplate(template: Template, lookup: Lookup, budget: SizeBudget): Json | typeof OMIT {
   const only = template.length === 1 ? template[0] : undefined
   // A string that is exactly one template keeps the value's type.
-  if (only !== undefined && typeof only !== "string") return resolveExpression(only, lookup)
+  if (only !== undefined && typeof only !== "string") {
+    const value = resolveExpression(only, lookup)
+    if (value !== OMIT) budget.spend(value)
+    return value
+  }
   let text = ""
-  for (const part of template) text += typeof part === "string" ? part : asText(resolveExpression(part, lookup))
+  for (const part of template) {
+    const piece = typeof part === "string" ? part : asText(resolveExpression(part, lookup))
+    budget.spend(piece)
+    text += piece
+  }
   return text
 }
 

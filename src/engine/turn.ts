@@ -31,6 +31,6 @@ export class Turn {
 
   /** ms since the step first started. */
   duration(index: number): number {
-    return this.now - (this.stepState(index).startedAt ?? this.now)
+    return Math.max(0, this.now - (this.stepState(index).startedAt ?? this.now)) // the clock may have been set back
   }
 }

@@ -54,12 +54,15 @@ function checkShape(text: string): void {
         i = endOfString(text, i)
         break
       case 0x3a: // :
-        if (++keys > JSON_MAX_KEYS) throw new AppError("bad_request", `invalid request body: more than ${JSON_MAX_KEYS} keys`, { code: "INVALID_BODY" })
+        if (++keys > JSON_MAX_KEYS)
+          throw new AppError("bad_request", `invalid request body: more than ${JSON_MAX_KEYS} keys`, { code: "INVALID_BODY" })
         break
       case 0x7b: // {
       case 0x5b: // [
         if (++depth > JSON_MAX_DEPTH)
-          throw new AppError("bad_request", `invalid request body: nested deeper than ${JSON_MAX_DEPTH} levels`, { code: "INVALID_BODY" })
+          throw new AppError("bad_request", `invalid request body: nested deeper than ${JSON_MAX_DEPTH} levels`, {
+            code: "INVALID_BODY",
+          })
         break
       case 0x7d: // }
       case 0x5d: // ]

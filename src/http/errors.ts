@@ -29,7 +29,12 @@ export function toWire(error: unknown, elysiaCode: string | number, requestId: s
     const headers: Record<string, string> = {}
     if (error.extras.retryAfterS !== undefined) headers["retry-after"] = String(error.extras.retryAfterS)
     if (status === 401) headers["www-authenticate"] = "Bearer"
-    return { status, headers, body: { ...error.extras.fields, error: error.message, code: error.extras.code ?? code }, unexpected: false }
+    return {
+      status,
+      headers,
+      body: { ...error.extras.fields, error: error.message, code: error.extras.code ?? code },
+      unexpected: false,
+    }
   }
   if (elysiaCode === "NOT_FOUND") return plain(404, "NOT_FOUND", "no such route; see /docs for all of them")
   if (elysiaCode === "PARSE") return plain(400, "INVALID_BODY", "invalid request body")

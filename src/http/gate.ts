@@ -16,6 +16,8 @@ export interface Authorizer {
  */
 export function createGate(authorizer: Authorizer) {
   const callers = new WeakMap<Request, Caller>()
+  /** Elysia turns whatever is thrown while parsing into its own 400: errors wait here for the next stage. */
+  const failures = new WeakMap<Request, unknown>()
 
   async function check(request: Request, permission: Permission): Promise<void> {
     if (callers.has(request)) return
@@ -24,13 +26,22 @@ export function createGate(authorizer: Authorizer) {
 
   return new Elysia({ name: "gate" }).macro({
     permit: (permission: Permission) => ({
-      detail: { "x-permission": permission, security: permission.access === "public" ? [] : [{ pat: [] }, { session: [] }] } as object,
+      detail: {
+        "x-permission": permission,
+        security: permission.access === "public" ? [] : [{ pat: [] }, { session: [] }],
+      } as object,
       async parse({ request }: { request: Request }) {
-        await check(request, permission)
-        // Elysia takes undefined for "not parsed, try the next parser".
-        return (await readJson(request)) ?? null
+        try {
+          await check(request, permission)
+          // Elysia takes undefined for "not parsed, try the next parser".
+          return (await readJson(request)) ?? null
+        } catch (error) {
+          failures.set(request, error)
+          return null
+        }
       },
       async transform({ request }: { request: Request }) {
+        if (failures.has(request)) throw failures.get(request)
         await check(request, permission)
       },
       resolve({ request }: { request: Request }) {

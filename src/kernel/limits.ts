@@ -22,6 +22,8 @@ export const DESCRIPTION_MAX_CHARS = 10_000
 
 /** Result of one step (contract G-44): larger is cut and marked `truncated`. */
 export const STEP_RESULT_MAX_BYTES = 1 * MIB
+/** All fields of one step together, with their templates resolved. */
+export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
 
 export const LUA_SCRIPT_MAX_BYTES = 64 * KIB
@@ -41,7 +43,7 @@ export const RETRY_MAX_MS = 30_000
 /** JSON text that `json.decode` and `json.encode` take and give. */
 export const LUA_JSON_MAX_BYTES = 4 * MIB
 /** All globals of one script together, as JSON. */
-export const LUA_GLOBALS_MAX_BYTES = 16 * MIB
+export const LUA_GLOBALS_MAX_CHARS = 16 * MIB
 /** The message of a failed script; the rest is cut. */
 export const LUA_MESSAGE_MAX_BYTES = 2 * KIB
 

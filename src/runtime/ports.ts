@@ -1,4 +1,7 @@
+import type { RunEvent } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
+import type { Plan } from "../engine/graph.ts"
+import type { RunFacts, RunStatus } from "../engine/state.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 
 /** One attempt of one step, handed to the world outside. */
@@ -15,9 +18,9 @@ export interface StepJob {
   readonly idempotencyKey: string
   /** The step's own fields with every template resolved, e.g. `{ tool_name, tool_args, server_url }`. */
   readonly config: JsonObject
-  /** What scripts see: `input`, `steps` (id → `{ result }`), `run`; in loops also `item`, `index`. */
-  readonly scope: { readonly [name: string]: Json }
-  /** The limit of this attempt in ms; null: none. The executor must end by then; the worker cuts it off a little later. */
+  /** What scripts see: `input`, `steps` (id → `{ result }`), `run`; in loops also `item`, `index`. Made when asked for. */
+  scope(): { readonly [name: string]: Json }
+  /** The limit of this attempt in ms; null: none. The executor keeps it, from when the work itself begins. */
   readonly timeoutMs: number | null
 }
 
@@ -32,3 +35,94 @@ export interface StepExecutor {
 }
 
 export type StepExecutors = ReadonlyMap<string, StepExecutor>
+
+/** Plans of published versions. Throws when the version does not exist. */
+export interface PlanSource {
+  planOf(workflowId: string, version: number): Promise<Plan>
+}
+
+export interface StampedEvent {
+  /** From 1, without gaps in a run. */
+  readonly seq: number
+  readonly at: number
+  readonly event: RunEvent
+}
+
+/** The row of a run, as far as it changes. */
+export interface RunHeader {
+  readonly status: RunStatus
+  readonly pauseReason: string | null
+  readonly completedAt: number | null
+  readonly failureCode: string | null
+  readonly failedStepId: string | null
+  readonly error: string | null
+  readonly wakeAt: number | null
+  /** The boot that moves the run; null while only an answer from outside can. */
+  readonly ownerBootId: string | null
+}
+
+export type TaskChange =
+  | {
+      readonly type: "created"
+      readonly taskId: string
+      readonly stepId: string
+      readonly stepName: string
+      readonly taskType: string
+      readonly payload: Json
+      readonly createdAt: number
+      readonly expiresAt: number | null
+    }
+  | {
+      readonly type: "ended"
+      readonly taskId: string
+      readonly status: "completed" | "expired" | "cancelled"
+      readonly endedAt: number
+      readonly endedBy: string | null
+    }
+
+export interface NewRun {
+  readonly facts: RunFacts
+  readonly workflowName: string
+  readonly idempotencyKey: string | null
+}
+
+/** What one decision leaves behind. Committed together. */
+export interface Append {
+  readonly events: readonly StampedEvent[]
+  /** Null when nothing of it changed. */
+  readonly header: RunHeader | null
+  readonly tasks: readonly TaskChange[]
+}
+
+export interface JournaledRun {
+  readonly run: NewRun
+  readonly events: readonly StampedEvent[]
+}
+
+/** A run with this id, or a start with this idempotency key, is there already. */
+export class RunExists extends Error {
+  override readonly name = "RunExists"
+}
+
+/** Somebody else appended to the run: this process lost it and must forget what it has in memory. */
+export class RunLost extends Error {
+  override readonly name = "RunLost"
+}
+
+/** There is no room on the disk now; nothing was written and the same call may succeed later. */
+export class JournalFull extends Error {
+  override readonly name = "JournalFull"
+}
+
+/** The durable record of all runs. Everything that resolves is on disk. */
+export interface Journal {
+  /** Throws `RunExists`, `JournalFull`. */
+  create(run: NewRun, append: Append & { readonly header: RunHeader }): Promise<void>
+  /** Throws `RunLost`, `JournalFull`. */
+  append(run: NewRun, append: Append): Promise<void>
+  load(runId: string): Promise<JournaledRun | null>
+  /** Makes `bootId` the owner of every run that an earlier boot was moving; their ids. */
+  takeOver(bootId: string): Promise<readonly string[]>
+  /** Ids of runs whose `wakeAt` has come, earliest first. */
+  due(now: number, limit: number): Promise<readonly string[]>
+}

@@ -34,7 +34,8 @@ export async function migrateSqlite(path: string, migrationsFolder: string, now:
     connection.pragma("foreign_keys = OFF") // a rebuilt table must not drop the rows that point at it
     migrate(drizzle({ client: connection }), { migrationsFolder })
     const broken = connection.pragma("foreign_key_check") as unknown[]
-    if (broken.length > 0) throw new Error(`the migration left ${broken.length} rows without what they point at; backup: ${backup}`)
+    if (broken.length > 0)
+      throw new Error(`the migration left ${broken.length} rows without what they point at; backup: ${backup}`)
     return { before: applied.length, after: known.length, backup }
   } finally {
     connection.close()

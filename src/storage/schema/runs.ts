@@ -20,6 +20,8 @@ export const defineRuns = (k: ColumnKit) => {
       triggerType: k.text("trigger_type").notNull(),
       /** The merged input, `{{input.*}}` (contract §4.2). */
       input: k.json<JsonObject>("input").notNull(),
+      /** Auto roots that the caller excluded; null for none. */
+      excludedStepIds: k.json<string[]>("excluded_step_ids"),
       createdBy: k.text("created_by").notNull(),
       startedAt: k.ms("started_at").notNull(),
       completedAt: k.ms("completed_at"),
@@ -71,7 +73,6 @@ export const defineRuns = (k: ColumnKit) => {
       taskType: k.text("task_type").notNull(),
       payload: k.json<Json>("payload").notNull(),
       status: k.text("status").$type<TaskStatus>().notNull(),
-      approved: k.bool("approved"),
       createdAt: k.ms("created_at").notNull(),
       expiresAt: k.ms("expires_at"),
       endedAt: k.ms("ended_at"),

@@ -1,0 +1,41 @@
+import { Elysia } from "elysia"
+import type { Gate } from "./http/gate.ts"
+import { healthRoutes } from "./http/health.ts"
+import { pageRoutes } from "./modules/auth/page-routes.ts"
+import { authRoutes } from "./modules/auth/routes.ts"
+import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
+import { mcpRoutes } from "./modules/mcp/routes.ts"
+import { patRoutes } from "./modules/pats/routes.ts"
+import { runRoutes } from "./modules/runs/routes.ts"
+import { taskRoutes } from "./modules/tasks/routes.ts"
+import { memberRoutes, projectRoutes } from "./modules/tenants/routes.ts"
+import { workflowRoutes } from "./modules/workflows/routes.ts"
+
+/** What every module's routes need, by name; `app.ts` makes it. */
+export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[0] &
+  Parameters<typeof pageRoutes>[0] &
+  Parameters<typeof authRoutes>[0] &
+  Parameters<typeof patRoutes>[0] &
+  Parameters<typeof projectRoutes>[0] &
+  Parameters<typeof memberRoutes>[0] &
+  Parameters<typeof workflowRoutes>[0] &
+  Parameters<typeof runRoutes>[0] &
+  Parameters<typeof taskRoutes>[0] &
+  Parameters<typeof mcpRoutes>[0]
+
+/** Every route, one line a module. */
+export const api = (deps: ApiDeps) =>
+  new Elysia({ name: "api" })
+    .use(healthRoutes(deps))
+    .use(pageRoutes(deps))
+    .use(authRoutes(deps))
+    .use(patRoutes(deps))
+    .use(projectRoutes(deps))
+    .use(memberRoutes(deps))
+    .use(workflowRoutes(deps))
+    .use(runRoutes(deps))
+    .use(taskRoutes(deps))
+    .use(mcpRoutes(deps))
+    .use(mcpProfileRoutes(deps))
+
+export type Api = ReturnType<typeof api>

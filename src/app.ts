@@ -1,0 +1,177 @@
+import { join } from "node:path"
+import { Elysia } from "elysia"
+import type { Logger } from "pino"
+import { createChildPool } from "./adapters/sandbox/child-pool.ts"
+import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
+import { selfCommand } from "./adapters/sandbox/self.ts"
+import { openVault } from "./adapters/vault/open.ts"
+import { api } from "./api.ts"
+import type { Config } from "./config.ts"
+import { createConnectors } from "./connectors/registry.ts"
+import { createGate } from "./http/gate.ts"
+import { openApi } from "./http/openapi.ts"
+import { createEdge } from "./http/server.ts"
+import type { Clock } from "./kernel/clock.ts"
+import { messageOf } from "./kernel/errors.ts"
+import type { Ids } from "./kernel/ids.ts"
+import { Access } from "./modules/auth/access.ts"
+import { createAuthorizer } from "./modules/auth/authorizer.ts"
+import { Origins } from "./modules/auth/origins.ts"
+import { createPasswords } from "./modules/auth/password.ts"
+import { AuthService } from "./modules/auth/service.ts"
+import { AuthStore } from "./modules/auth/store.ts"
+import { createBindingCheck } from "./modules/mcp/binding-check.ts"
+import { createMcpService } from "./modules/mcp/service.ts"
+import { PatService } from "./modules/pats/service.ts"
+import { PatStore } from "./modules/pats/store.ts"
+import { RunCommands } from "./modules/runs/command.ts"
+import { RunService } from "./modules/runs/service.ts"
+import { createRunStore } from "./modules/runs/store.ts"
+import { TaskService } from "./modules/tasks/service.ts"
+import { createTaskStore } from "./modules/tasks/store.ts"
+import { TenantService } from "./modules/tenants/service.ts"
+import { TenantStore } from "./modules/tenants/store.ts"
+import { DryRun } from "./modules/workflows/dry-run.ts"
+import { WorkflowService } from "./modules/workflows/service.ts"
+import { createWorkflowStore } from "./modules/workflows/store.ts"
+import { type Loop, startLoop } from "./runtime/loops/loop.ts"
+import { runOnce as wakeOnce } from "./runtime/loops/wake.ts"
+import type { StepExecutor } from "./runtime/ports.ts"
+import { Runs } from "./runtime/runs.ts"
+import { Worker } from "./runtime/worker.ts"
+import { createLuaExecutor } from "./steps/lua_script/execute.ts"
+import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
+import { stepTypes } from "./steps/registry.ts"
+import type { DataDirectory } from "./storage/data-directory.ts"
+import type { Database } from "./storage/database.ts"
+import { createJournal } from "./storage/journal.ts"
+import { VaultStore } from "./storage/vault-store.ts"
+
+/** How often due runs are looked for; an indexed query of some microseconds. */
+const WAKE_EVERY_MS = 250
+const SWEEP_EVERY_MS = 3_600_000
+
+export interface AppDeps {
+  readonly config: Config
+  readonly directory: DataDirectory
+  /** Migrated and open; the app closes it. */
+  readonly db: Database
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly version: string
+  /** Names this start of the process as owner of the runs it moves. */
+  readonly bootId: string
+  /** Where the embedded `assets/` are. */
+  readonly assetsFolder: string
+}
+
+/** Config → everything; the only place that knows every concrete class. */
+export async function createApp(deps: AppDeps) {
+  const { config, directory, db, log, clock, ids } = deps
+  const publicUrl = config.public_url || `http://${config.host}:${config.port}`
+
+  const vault = await openVault({ keyFile: directory.masterKey, rows: new VaultStore(db), clock })
+  const authStore = new AuthStore(db)
+  const access = new Access(authStore, clock)
+  const origins = new Origins({ publicUrl: config.public_url || null, trustProxy: config["auth.trust_proxy"] })
+  const gate = createGate(createAuthorizer({ access, origins }))
+  const openRegistration = config["auth.open_registration"]
+  const auth = new AuthService({ store: authStore, access, passwords: createPasswords(), clock, ids, openRegistration })
+  const pats = new PatService({ store: new PatStore(db), vault, access, clock, ids })
+  const tenants = new TenantService({ store: new TenantStore(db), access, auth, pats, clock, ids })
+
+  const lua = createLuaSandbox({ command: selfCommand(), size: config["lua.children"] })
+  const sqliteChildren = createChildPool({ command: [...selfCommand(), "__child", "sqlite"], size: 2, maxWaiting: 10_000 })
+  const connectors = createConnectors({
+    sqlite: {
+      children: sqliteChildren,
+      dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),
+      allowedRoots: [],
+      forbiddenRoots: [directory.path],
+    },
+  })
+
+  const workflows = new WorkflowService({ store: createWorkflowStore(db), types: stepTypes, clock, ids })
+  const mcp = createMcpService({
+    db,
+    connectors,
+    clock,
+    ids,
+    publicUrl,
+    graphOf: async (id, caller) => (await workflows.row(caller, id)).graph,
+  })
+  const dryRun = new DryRun({
+    workflows,
+    types: stepTypes,
+    clock,
+    checkLua: script => lua.check(script),
+    checkBinding: createBindingCheck({ mcp, connectors }),
+  })
+
+  const executors = new Map<string, StepExecutor>([
+    ["lua_script", createLuaExecutor(lua)],
+    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, connectors })],
+  ])
+  const journal = createJournal(db)
+  const worker = new Worker(executors, Math.random, log)
+  const runs = new Runs({ journal, plans: workflows, worker, clock, bootId: deps.bootId, log })
+  const runStore = createRunStore(db)
+  const service = new RunService({ store: runStore, runs, plans: workflows })
+  const drainMs = config["runs.drain_limit_s"] * 1000
+  const commands = new RunCommands({ runs, store: runStore, workflows, clock, ids, drainMs })
+  const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
+
+  let state: "starting" | "ready" | "stopping" = "starting"
+  const readiness = async () => {
+    if (state !== "ready") return { ready: false, reason: `the server is ${state}` }
+    try {
+      await db.query({ sql: "SELECT 1", params: [] })
+      return { ready: true, reason: null }
+    } catch (error) {
+      return { ready: false, reason: `the database does not answer: ${messageOf(error)}` }
+    }
+  }
+
+  const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now() })
+  const modules = {
+    ...{ gate, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
+    ...{ pats, tenants, workflows, dryRun, commands, service, tasks, mcp },
+  }
+  const http = new Elysia()
+    .use(edge)
+    .use(openApi({ version: deps.version, assetsFolder: deps.assetsFolder }))
+    .use(api(modules))
+
+  let loops: readonly Loop[] = []
+
+  return {
+    http,
+    auth,
+    pats,
+
+    /** Goes on with what an earlier boot left, then starts the loops. How many runs were taken over. */
+    async start(): Promise<number> {
+      const resumed = await runs.recover()
+      loops = [
+        startLoop("wake", WAKE_EVERY_MS, () => wakeOnce({ journal, runs }, clock.now()), log),
+        startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
+      ]
+      state = "ready"
+      return resumed
+    },
+
+    /** How many runs are still in flight; they resume at the next start. */
+    async stop(): Promise<number> {
+      state = "stopping"
+      await Promise.all(loops.map(l => l.stop()))
+      const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
+      await access.flush()
+      await Promise.all([lua.close(), sqliteChildren.close()])
+      await db.close()
+      return inFlight
+    },
+  }
+}
+
+export type App = Awaited<ReturnType<typeof createApp>>

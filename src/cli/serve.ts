@@ -1,0 +1,51 @@
+import type { Config } from "../config.ts"
+import { rfc3339 } from "../kernel/clock.ts"
+import { runExample } from "./example.ts"
+import { DEFAULT_PROJECT, DEFAULT_WORKSPACE, type Instance, openInstance } from "./instance.ts"
+import { sqliteVersion, VERSION } from "./version.ts"
+
+/** Serves until SIGTERM or SIGINT. Resolves with the exit code. */
+export async function serve(config: Config, options: { example?: boolean }): Promise<number> {
+  const instance = await openInstance(config)
+  const { app, log } = instance
+  const stopped = stopSignal()
+  await app.auth.ensureWorkspace({ tenantId: DEFAULT_WORKSPACE, name: "Default", projectSlug: DEFAULT_PROJECT })
+  app.http.listen({ hostname: config.host, port: config.port })
+  const url = `http://${config.host}:${app.http.server?.port ?? config.port}`
+  const resumed = await app.start()
+  await banner(instance, config.public_url || url)
+  log.info({ url, data: config.data, version: VERSION, resumed_runs: resumed, migration: instance.migration }, "ready")
+  const example = options.example ? runExample(instance, url, stopped.signal) : Promise.resolve()
+
+  await stopped.promise
+  log.info({}, "stopping: no new requests are taken, steps under way may finish")
+  await app.http.stop(true)
+  await example
+  const inFlight = await instance.close()
+  log.info({ runs_in_flight: inFlight }, inFlight === 0 ? "stopped" : "stopped; the runs in flight will resume at the next start")
+  return 0
+}
+
+async function banner({ app, directory }: Instance, url: string): Promise<void> {
+  console.log(`AgentRuntime ${VERSION} is at ${url} (API explorer: ${url}/docs)`)
+  console.log(`Data: ${directory.path} (SQLite ${sqliteVersion()})`)
+  console.log("Durability: every event is on disk before it is acknowledged (WAL, synchronous=FULL)")
+  if (await app.auth.hasUsers()) return
+  const token = await app.auth.createSetupLink(DEFAULT_WORKSPACE)
+  console.log(`\nSign in for the first time (until ${rfc3339(Date.now() + 30 * 60_000)}, once): ${url}/setup?token=${token}\n`)
+}
+
+/** The first signal asks for an orderly end; a second one ends at once. */
+function stopSignal(): { readonly promise: Promise<void>; readonly signal: AbortSignal } {
+  const abort = new AbortController()
+  const promise = new Promise<void>(resolve => {
+    const onSignal = () => {
+      if (abort.signal.aborted) process.exit(130)
+      abort.abort()
+      resolve()
+    }
+    process.on("SIGTERM", onSignal)
+    process.on("SIGINT", onSignal)
+  })
+  return { promise, signal: abort.signal }
+}

@@ -1,0 +1,178 @@
+import { existsSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { messageOf } from "./kernel/errors.ts"
+
+/**
+ * One setting. Its key names it everywhere: `log.level` in the file, `--log-level` on the command line,
+ * `AGENTRUNTIME_LOG_LEVEL` in the environment (S-10).
+ */
+export interface Setting<T> {
+  readonly default: T
+  readonly description: string
+  /** What a value must be, as the error says it: "a whole number from 0 to 65535". */
+  readonly expected: string
+  /** Undefined when the value does not fit. Environment and flags give text, the file gives TOML values. */
+  readonly read: (value: unknown) => T | undefined
+}
+
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Every setting there is. docs/settings.md is generated from this. */
+export const SETTINGS = {
+  data: path("./agentruntime-data", "Directory of everything that is kept: database, master key, blobs, backups."),
+  host: text("127.0.0.1", "Address to listen on. 0.0.0.0 for all interfaces; put TLS in front of it then."),
+  port: integer(8420, 0, 65_535, "Port to listen on; 0 lets the system choose."),
+  public_url: url("", "How the instance is reached from outside, e.g. https://agents.example.com; default: host and port."),
+  "log.level": oneOf(LOG_LEVELS, "info", "What is logged, as JSON lines on stderr. `debug` logs every request."),
+  "auth.open_registration": flag(false, "Lets anybody who reaches the instance register. Otherwise people are invited."),
+  "auth.trust_proxy": flag(false, "Takes a caller's address from X-Forwarded-For. Only behind a proxy that sets it."),
+  "runs.drain_limit_s": integer(600, 1, 86_400, "How long a graceful stop lets steps go on before it stops them."),
+  "lua.children": integer(2, 1, 64, "Sandbox processes for Lua: as many scripts run at a time."),
+  "shutdown.grace_s": integer(
+    5,
+    0,
+    600,
+    "How long a shutdown waits for steps under way. What is left resumes at the next start.",
+  ),
+} as const satisfies Readonly<Record<string, Setting<unknown>>>
+
+export type SettingKey = keyof typeof SETTINGS
+export type Config = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K]> }
+type ValueOf<S> = S extends Setting<infer T> ? T : never
+
+/** Where values come from; earlier wins. */
+export interface ConfigSources {
+  /** By setting key, as the command line gave them. */
+  readonly flags: Readonly<Record<string, unknown>>
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** All bad settings at once. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError"
+  constructor(readonly problems: readonly string[]) {
+    super(`bad settings:\n${problems.map(p => `  ${p}`).join("\n")}`)
+  }
+}
+
+const PREFIX = "AGENTRUNTIME_"
+
+/** Flags > environment > file > defaults. Throws `ConfigError`. */
+export function readConfig(sources: ConfigSources): Config {
+  const problems: string[] = []
+  const environment = environmentValues(sources.environment, problems)
+  const dataGiven = sources.flags.data ?? environment.get("data") ?? SETTINGS.data.default
+  const file = fileValues(sources, String(dataGiven), problems)
+  const config: Record<string, unknown> = {}
+  for (const key of Object.keys(SETTINGS) as SettingKey[]) {
+    const setting: Setting<unknown> = SETTINGS[key]
+    const given: readonly [unknown, string][] = [
+      [sources.flags[key], flagOf(key)],
+      [environment.get(key), variableOf(key)],
+      [file.get(key), `${key} in the configuration file`],
+    ]
+    const [value, origin] = given.find(([v]) => v !== undefined) ?? [undefined, ""]
+    const read = value === undefined ? setting.default : setting.read(value)
+    if (read === undefined) problems.push(`${origin} must be ${setting.expected}, but is ${JSON.stringify(value)}`)
+    config[key] = read
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(config) as Config
+}
+
+export function processEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env
+}
+
+export function flagOf(key: string): string {
+  return `--${key.replaceAll(/[._]/g, "-")}`
+}
+
+export function variableOf(key: string): string {
+  return PREFIX + key.replaceAll(".", "_").toUpperCase()
+}
+
+function environmentValues(environment: ConfigSources["environment"], problems: string[]): Map<string, string> {
+  const keys = new Map(Object.keys(SETTINGS).map(key => [variableOf(key), key]))
+  const values = new Map<string, string>()
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith(PREFIX) || name === `${PREFIX}CONFIG` || value === undefined) continue
+    const key = keys.get(name)
+    if (key) values.set(key, value)
+    else problems.push(`${name} is not a setting; known are ${[...keys.keys()].join(", ")}`)
+  }
+  return values
+}
+
+/** TOML; tables and dotted keys are the same. `--config`, else `AGENTRUNTIME_CONFIG`, else `<data>/agentruntime.toml`. */
+function fileValues(sources: ConfigSources, data: string, problems: string[]): Map<string, unknown> {
+  const named = sources.flags.config ?? sources.environment[`${PREFIX}CONFIG`]
+  const path = named === undefined ? join(data, "agentruntime.toml") : String(named)
+  const values = new Map<string, unknown>()
+  if (!existsSync(path)) {
+    if (named !== undefined) problems.push(`the configuration file ${path} does not exist`)
+    return values
+  }
+  try {
+    flatten("", Bun.TOML.parse(readFileSync(path, "utf8")), values)
+  } catch (error) {
+    problems.push(`the configuration file ${path} is not valid TOML: ${messageOf(error)}`)
+  }
+  for (const key of values.keys()) {
+    if (!(key in SETTINGS)) problems.push(`${key} in ${path} is not a setting; known are ${Object.keys(SETTINGS).join(", ")}`)
+  }
+  return values
+}
+
+function flatten(prefix: string, value: unknown, into: Map<string, unknown>): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    for (const [key, v] of Object.entries(value)) flatten(prefix === "" ? key : `${prefix}.${key}`, v, into)
+  } else {
+    into.set(prefix, value)
+  }
+}
+
+function text(value: string, description: string): Setting<string> {
+  return { default: value, description, expected: "text", read: v => (typeof v === "string" && v !== "" ? v : undefined) }
+}
+
+function path(value: string, description: string): Setting<string> {
+  const read = (v: unknown) => (typeof v === "string" && v !== "" ? resolve(v) : undefined)
+  return { default: resolve(value), description, expected: "a path", read }
+}
+
+function integer(value: number, from: number, to: number, description: string): Setting<number> {
+  return {
+    default: value,
+    description,
+    expected: `a whole number from ${from} to ${to}`,
+    read: v => {
+      const n = typeof v === "string" && /^\d+$/.test(v) ? Number(v) : v
+      return typeof n === "number" && Number.isInteger(n) && n >= from && n <= to ? n : undefined
+    },
+  }
+}
+
+function flag(value: boolean, description: string): Setting<boolean> {
+  const words: Readonly<Record<string, boolean>> = { true: true, false: false, "1": true, "0": false, yes: true, no: false }
+  return {
+    default: value,
+    description,
+    expected: "true or false",
+    read: v => (typeof v === "boolean" ? v : words[String(v).toLowerCase()]),
+  }
+}
+
+function oneOf<const T extends string>(values: readonly T[], value: NoInfer<T>, description: string): Setting<T> {
+  return { default: value, description, expected: `one of ${values.join(", ")}`, read: v => values.find(known => known === v) }
+}
+
+function url(value: string, description: string): Setting<string> {
+  const read = (v: unknown) => {
+    const parsed = typeof v === "string" ? URL.parse(v) : null
+    if (!parsed || !["http:", "https:"].includes(parsed.protocol)) return undefined
+    return String(v).replace(/\/+$/, "")
+  }
+  return { default: value, description, expected: "an address such as https://agents.example.com", read }
+}

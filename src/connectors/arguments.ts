@@ -1,0 +1,102 @@
+import { Compile, type Validator } from "typebox/schema"
+import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import type { Tool } from "./connector.ts"
+
+export type CheckedArguments = { readonly ok: true; readonly args: JsonObject } | { readonly ok: false; readonly message: string }
+
+/** Problems named in one sentence; the rest is counted. */
+const SHOWN_PROBLEMS = 3
+
+/**
+ * Checks the arguments of a call against the tool's input schema: fills in defaults, turns what a template left as text
+ * into the number or boolean that the schema asks for, then validates. Compiled schemas are kept per tool.
+ */
+export function createArgumentCheck(): (tool: Tool, args: JsonObject) => CheckedArguments {
+  const compiled = new WeakMap<Tool, Validator>()
+  return (tool, args) => {
+    let validator = compiled.get(tool)
+    if (!validator) {
+      validator = Compile(tool.inputSchema as object)
+      compiled.set(tool, validator)
+    }
+    const coerced = coerce(tool.inputSchema, args) as JsonObject
+    if (validator.Check(coerced)) return { ok: true, args: coerced }
+    return { ok: false, message: `${tool.name} cannot take these arguments: ${problems(validator, coerced)}` }
+  }
+}
+
+/** The value in the shape the schema asks for, where text or scalars can be read that way; otherwise as it is. */
+function coerce(schema: Json | undefined, value: Json): Json {
+  if (!isJsonObject(schema)) return value
+  const types = typesOf(schema)
+  if (isJsonObject(value)) return coerceProperties(schema, value)
+  if (Array.isArray(value)) return schema.items === undefined ? value : value.map(item => coerce(schema.items, item))
+  if (types.length === 0 || types.some(type => is(type, value))) return value
+  for (const type of types) {
+    const made = scalar(type, value)
+    if (made !== undefined) return made
+  }
+  return value
+}
+
+function coerceProperties(schema: JsonObject, value: JsonObject): JsonObject {
+  const properties = isJsonObject(schema.properties) ? schema.properties : {}
+  const entries = Object.entries(value).map(([key, item]) => [key, coerce(own(properties, key), item)] as const)
+  for (const [key, property] of Object.entries(properties)) {
+    if (!Object.hasOwn(value, key) && isJsonObject(property) && property.default !== undefined)
+      entries.push([key, property.default])
+  }
+  return Object.fromEntries(entries)
+}
+
+function own(properties: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(properties, key) ? properties[key] : undefined
+}
+
+function typesOf(schema: JsonObject): readonly string[] {
+  const type = schema.type
+  if (typeof type === "string") return [type]
+  return Array.isArray(type) ? type.filter((t): t is string => typeof t === "string") : []
+}
+
+function is(type: string, value: Json): boolean {
+  switch (type) {
+    case "null":
+      return value === null
+    case "integer":
+      return Number.isInteger(value)
+    case "array":
+      return Array.isArray(value)
+    case "object":
+      return isJsonObject(value)
+    default:
+      return typeof value === type
+  }
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
+function scalar(type: string, value: Json): Json | undefined {
+  if (typeof value === "string") {
+    const text = value.trim()
+    if (type === "boolean") return text === "true" ? true : text === "false" ? false : undefined
+    if (type !== "number" && type !== "integer") return undefined
+    const number = DECIMAL.test(text) ? Number(text) : Number.NaN
+    if (!Number.isFinite(number)) return undefined
+    // A whole number too big for a double would silently become another one.
+    return type === "integer" && !Number.isSafeInteger(number) ? undefined : number
+  }
+  if (type === "string" && (typeof value === "number" || typeof value === "boolean")) return String(value)
+  return undefined
+}
+
+function problems(validator: Validator, args: JsonObject): string {
+  const [, errors] = validator.Errors(args)
+  const lines = [...new Set(errors.map(error => `${place(error.instancePath)} ${error.message}`))]
+  const rest = lines.length - SHOWN_PROBLEMS
+  return lines.slice(0, SHOWN_PROBLEMS).join("; ") + (rest > 0 ? `; and ${rest} more` : "")
+}
+
+function place(pointer: string): string {
+  return ["tool_args", ...pointer.split("/").slice(1)].join(".")
+}

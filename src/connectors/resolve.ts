@@ -1,0 +1,34 @@
+import type { JsonObject } from "../kernel/json.ts"
+import type { Scope } from "./connector.ts"
+
+/** What a step says about where its tool lives. `instanceId` wins. */
+export interface InstanceReference extends Scope {
+  readonly serverUrl?: string
+  readonly instanceId?: string
+}
+
+export interface ResolvedInstance {
+  readonly ok: true
+  readonly instanceId: string
+  readonly slug: string
+  /** The active profile's values. */
+  readonly config: JsonObject
+}
+
+/**
+ * - `unknown_server`: no connector of this executable has that address.
+ * - `no_instance`: the project has none and it cannot be made without configuration.
+ * - `ambiguous`: several instances, none of them completely configured.
+ * - `foreign`: the named instance is not one of this project.
+ */
+export type UnresolvedReason = "unknown_server" | "no_instance" | "ambiguous" | "foreign"
+
+export interface UnresolvedInstance {
+  readonly ok: false
+  readonly reason: UnresolvedReason
+  /** A sentence that says what to do. */
+  readonly message: string
+}
+
+/** Finds the instance that serves a step, creating one where no configuration is needed (contract §3.4). */
+export type ResolveForRun = (reference: InstanceReference) => Promise<ResolvedInstance | UnresolvedInstance>

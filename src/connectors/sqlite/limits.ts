@@ -1,0 +1,19 @@
+import { STEP_RESULT_MAX_BYTES } from "../../kernel/limits.ts"
+
+/** All rows of one answer as JSON; the rest of the 1 MiB of a step's result is for names and counts around them. */
+export const ROWS_MAX_BYTES = STEP_RESULT_MAX_BYTES - 64 * 1024
+export const SQL_MAX_BYTES = 256 * 1024
+export const SCRIPT_MAX_STATEMENTS = 1_000
+/** What an instance's `sqlite_max_rows` cannot exceed. */
+export const MAX_ROWS = 100_000
+export const SAMPLE_ROWS_DEFAULT = 10
+export const PATH_MAX_CHARS = 1_024
+/** Read connections that one child keeps open. */
+export const OPEN_CONNECTIONS_MAX = 8
+/** Tables, views or indexes of one answer. */
+export const LIST_MAX = 2_000
+/** Children at a time, and calls that may wait for one. */
+export const CHILDREN = 2
+export const WAITING_MAX = 200
+/** A lock is given up this long before the deadline, so that SQLite's own words reach the caller. */
+export const LOCK_MARGIN_MS = 150

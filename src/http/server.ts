@@ -1,0 +1,62 @@
+import { Elysia } from "elysia"
+import { messageOf } from "../kernel/errors.ts"
+import { BODY_MAX_BYTES } from "../kernel/limits.ts"
+import { toWire } from "./errors.ts"
+
+export interface EdgeLog {
+  debug(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,100}$/
+
+/**
+ * What holds for every answer: a request id, the one error mapper, headers that a browser should see, a debug line.
+ * Routes are added to what this returns.
+ */
+export function createEdge(deps: { log: EdgeLog; newId: () => string; now: () => number }) {
+  const started = new WeakMap<Request, { readonly id: string; readonly at: number }>()
+
+  function idOf(request: Request): string {
+    const known = started.get(request)
+    if (known) return known.id
+    const sent = request.headers.get("x-request-id")
+    const id = sent && REQUEST_ID.test(sent) ? sent : deps.newId()
+    started.set(request, { id, at: deps.now() })
+    return id
+  }
+
+  return new Elysia({ name: "edge", serve: { maxRequestBodySize: 2 * BODY_MAX_BYTES } })
+    .onRequest(({ request, set }) => {
+      set.headers["x-request-id"] = idOf(request)
+      set.headers["x-content-type-options"] = "nosniff"
+      set.headers["referrer-policy"] = "same-origin"
+    })
+    .onError({ as: "global" }, ({ error, code, request, set }) => {
+      const id = idOf(request)
+      const wire = toWire(error, code, id)
+      if (wire.unexpected) {
+        const stack = error instanceof Error ? error.stack : undefined
+        deps.log.error(
+          { request_id: id, method: request.method, path: pathOf(request), error: messageOf(error), stack },
+          "request failed",
+        )
+      }
+      set.status = wire.status
+      Object.assign(set.headers, wire.headers, { "x-request-id": id })
+      return wire.body
+    })
+    .onAfterResponse({ as: "global" }, ({ request, set }) => {
+      const at = started.get(request)?.at ?? deps.now()
+      const ms = Math.round(deps.now() - at)
+      deps.log.debug(
+        { request_id: idOf(request), method: request.method, path: pathOf(request), status: set.status ?? 200, ms },
+        "request",
+      )
+    })
+}
+
+/** Without the query: it may hold a token. */
+function pathOf(request: Request): string {
+  return new URL(request.url).pathname
+}

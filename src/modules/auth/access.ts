@@ -1,0 +1,160 @@
+import type { ProjectRole, Role, Scope } from "../../http/permission.ts"
+import type { Clock } from "../../kernel/clock.ts"
+import { LastUse, type LastUseStore } from "./last-use.ts"
+import { hashToken } from "./tokens.ts"
+
+/** Tokens whose facts are held in memory; the oldest give way. */
+const CACHE_MAX_TOKENS = 10_000
+/** Changes made by another process (several nodes on one PostgreSQL) count after this time at the latest. */
+const CACHE_MAX_AGE_MS = 5_000
+
+export interface TenantAccess {
+  readonly isAdmin: boolean
+  /** By project id, without archived ones; an admin has all. */
+  readonly projects: ReadonlyMap<string, Role>
+}
+
+export interface SessionFacts {
+  readonly userId: string
+  readonly createdAt: number
+  readonly lastSeenAt: number
+  readonly expiresAt: number
+}
+
+export interface PatFacts {
+  readonly patId: string
+  readonly userId: string
+  readonly tenantId: string
+  readonly projectId: string
+  readonly scopes: readonly Scope[]
+  readonly lastUsedAt: number | null
+}
+
+/** By tenant id. */
+export type Tenancies = ReadonlyMap<string, TenantAccess>
+
+/** Who holds a token that is good, and what its owner may. */
+export type Identity =
+  | { readonly via: "session"; readonly userId: string; readonly tenants: Tenancies }
+  | {
+      readonly via: "pat"
+      readonly patId: string
+      readonly userId: string
+      readonly tenantId: string
+      readonly projectId: string
+      readonly scopes: readonly Scope[]
+      readonly tenants: Tenancies
+    }
+
+export interface AccessStore extends LastUseStore {
+  sessionFacts(tokenHash: string): Promise<SessionFacts | null>
+  /** Null when revoked. */
+  patFacts(tokenHash: string): Promise<PatFacts | null>
+  /** Null when unknown or disabled. */
+  tenancies(userId: string): Promise<Tenancies | null>
+}
+
+/** What everybody must call who changes users, members, roles, projects, sessions or PATs: after the commit. */
+export interface AccessChanges {
+  changed(): void
+}
+
+interface Known {
+  readonly identity: Identity
+  /** Of a session; a PAT has no end. */
+  readonly expiresAt: number
+  readonly loadedAt: number
+}
+
+/**
+ * Who holds a token and what that person may, from memory where it was read lately. Any change empties the memory:
+ * changes are rare, and nobody has to work out whom one concerns. What was read before a change and arrives after it is
+ * used once at most, and not kept.
+ */
+export class Access implements AccessChanges {
+  readonly #known = new Map<string, Known>()
+  readonly #lastUse: LastUse
+  #version = 0
+
+  constructor(
+    private readonly store: AccessStore,
+    private readonly clock: Clock,
+  ) {
+    this.#lastUse = new LastUse(store)
+  }
+
+  changed(): void {
+    this.#version++
+    this.#known.clear()
+  }
+
+  ofSession(token: string): Promise<Identity | null> {
+    return this.#of(hashToken(token), hash => this.#loadSession(hash))
+  }
+
+  ofPat(token: string): Promise<Identity | null> {
+    return this.#of(hashToken(token), hash => this.#loadPat(hash))
+  }
+
+  /** For services that must judge by more than one project's role. Not from memory. */
+  tenancies(userId: string): Promise<Tenancies | null> {
+    return this.store.tenancies(userId)
+  }
+
+  /** Writes what is still to be written about last uses; for the end of the process and for tests. */
+  flush(): Promise<void> {
+    return this.#lastUse.flush()
+  }
+
+  async #of(hash: string, load: (hash: string) => Promise<Known | null>): Promise<Identity | null> {
+    const now = this.clock.now()
+    const known = this.#fresh(hash, now) ?? (await this.#read(hash, load))
+    if (!known || known.expiresAt <= now) return null
+    this.#lastUse.note(hash, known.identity, now)
+    return known.identity
+  }
+
+  #fresh(hash: string, now: number): Known | undefined {
+    const known = this.#known.get(hash)
+    return known && now - known.loadedAt < CACHE_MAX_AGE_MS ? known : undefined
+  }
+
+  async #read(hash: string, load: (hash: string) => Promise<Known | null>): Promise<Known | null> {
+    const version = this.#version
+    const known = await load(hash)
+    if (!known || version !== this.#version) return known
+    this.#known.delete(hash)
+    if (this.#known.size >= CACHE_MAX_TOKENS)
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest)
+        break
+      }
+    this.#known.set(hash, known)
+    return known
+  }
+
+  async #loadSession(hash: string): Promise<Known | null> {
+    const loadedAt = this.clock.now()
+    const session = await this.store.sessionFacts(hash)
+    const tenants = session && (await this.store.tenancies(session.userId))
+    if (!tenants) return null
+    this.#lastUse.stored(hash, session.lastSeenAt)
+    return { identity: { via: "session", userId: session.userId, tenants }, expiresAt: session.expiresAt, loadedAt }
+  }
+
+  async #loadPat(hash: string): Promise<Known | null> {
+    const loadedAt = this.clock.now()
+    const pat = await this.store.patFacts(hash)
+    const tenants = pat && (await this.store.tenancies(pat.userId))
+    if (!tenants) return null
+    const { lastUsedAt, ...facts } = pat
+    this.#lastUse.stored(hash, lastUsedAt ?? 0)
+    return { identity: { via: "pat", ...facts, tenants }, expiresAt: Number.POSITIVE_INFINITY, loadedAt }
+  }
+}
+
+/** A workspace's admin has every project; others what they were given. */
+export function accessOf(isAdmin: boolean, all: readonly string[], given: ReadonlyMap<string, ProjectRole>): TenantAccess {
+  const projects = isAdmin ? new Map(all.map(id => [id, "tenant_admin" as const])) : new Map(given)
+  return { isAdmin, projects }
+}

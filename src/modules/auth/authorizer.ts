@@ -1,0 +1,128 @@
+import type { Authorizer } from "../../http/gate.ts"
+import { type Caller, NOBODY, type Permission, type Role, roleAtLeast, type ScopeRule } from "../../http/permission.ts"
+import { AppError, assert } from "../../kernel/errors.ts"
+import type { Access, Identity, TenantAccess } from "./access.ts"
+import { sessionToken } from "./cookie.ts"
+import type { Origins } from "./origins.ts"
+import { isPat } from "./tokens.ts"
+
+export interface AuthorizerDeps {
+  readonly access: Pick<Access, "ofPat" | "ofSession">
+  readonly origins: Origins
+}
+
+/** Spec §2.1 and §2.2: a bearer PAT or the session's cookie; where both come, the PAT speaks. */
+export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorizer {
+  async function identify(request: Request): Promise<Identity | null> {
+    const bearer = bearerToken(request)
+    if (bearer !== null) return isPat(bearer) ? access.ofPat(bearer) : null
+    const token = sessionToken(request)
+    if (token === null) return null
+    origins.checkCookieRequest(request)
+    return access.ofSession(token)
+  }
+
+  return {
+    async authorize(request, permission) {
+      if (permission.access === "public") return NOBODY
+      const identity = await identify(request)
+      if (!identity) throw unauthenticated()
+      return permit(identity, permission, request.headers)
+    },
+  }
+}
+
+/** What an identity may do with this request. Throws `forbidden`, or `bad_request` when it does not say where. */
+export function permit(identity: Identity, permission: Permission, headers: Headers): Caller {
+  assert(permission.access !== "public", "a public route asks nobody")
+  if (identity.via === "pat") checkScopes(identity.scopes, permission.scopes)
+  if (permission.access === "user") return { ...base(identity), tenantId: identity.via === "pat" ? identity.tenantId : "" }
+
+  const tenantId = headers.get("x-tenant-id") || ownTenant(identity)
+  const tenant = tenantOf(identity, tenantId)
+  const caller: Caller = { ...base(identity), tenantId, role: tenant.isAdmin ? "tenant_admin" : null }
+  switch (permission.access) {
+    case "tenant":
+      if (permission.role === "tenant_admin" && !tenant.isAdmin) throw roleTooSmall("tenant_admin")
+      return caller
+    case "projects":
+      return { ...caller, ...projectsOf(tenant, permission.role, headers.get("x-project-id")) }
+    case "project": {
+      const projectId = headers.get("x-project-id") || ownProject(identity)
+      return { ...caller, projectId, role: roleIn(tenant, projectId, permission.role) }
+    }
+  }
+}
+
+/** The same words for whatever is not right with a token: they must not tell which of them once were good. */
+export function unauthenticated(): AppError {
+  return new AppError("unauthenticated", "sign in, or send a valid personal access token: Authorization: Bearer pat_…")
+}
+
+function base(identity: Identity): Caller {
+  if (identity.via === "session") return { ...NOBODY, userId: identity.userId, via: "session" }
+  return { ...NOBODY, userId: identity.userId, via: "pat", patId: identity.patId, scopes: identity.scopes }
+}
+
+function ownTenant(identity: Identity): string {
+  if (identity.via === "pat") return identity.tenantId
+  throw new AppError("bad_request", "name the workspace: send the header X-Tenant-Id with its slug", { code: "TENANT_REQUIRED" })
+}
+
+function ownProject(identity: Identity): string {
+  if (identity.via === "pat") return identity.projectId
+  throw new AppError("bad_request", "name the project: send the header X-Project-Id with its id", { code: "PROJECT_REQUIRED" })
+}
+
+/** A PAT is good in its own workspace only, whatever else its owner belongs to. */
+function tenantOf(identity: Identity, tenantId: string): TenantAccess {
+  const tenant = identity.via === "pat" && identity.tenantId !== tenantId ? undefined : identity.tenants.get(tenantId)
+  if (!tenant) throw noAccess()
+  return tenant
+}
+
+function roleIn(tenant: TenantAccess, projectId: string, needed: Role): Role {
+  const role = tenant.projects.get(projectId)
+  if (!role) throw noAccess()
+  if (!roleAtLeast(role, needed)) throw roleTooSmall(needed)
+  return role
+}
+
+function projectsOf(
+  tenant: TenantAccess,
+  needed: Role,
+  only: string | null,
+): Pick<Caller, "projectId" | "projectIds"> & { role?: Role } {
+  if (only) return { projectId: only, projectIds: [only], role: roleIn(tenant, only, needed) }
+  const projectIds = [...tenant.projects].filter(([, role]) => roleAtLeast(role, needed)).map(([id]) => id)
+  if (projectIds.length === 0 && !tenant.isAdmin) throw roleTooSmall(needed)
+  return { projectId: "", projectIds }
+}
+
+function checkScopes(held: readonly string[], rule: ScopeRule): void {
+  if (rule === "any") return
+  if (rule === "none")
+    throw new AppError("forbidden", "a personal access token cannot do this; sign in and use the session", {
+      code: "SESSION_REQUIRED",
+    })
+  if (!rule.some(scope => held.includes(scope))) throw insufficientScope(rule[0] ?? "")
+}
+
+export function insufficientScope(scope: string): AppError {
+  return new AppError("forbidden", `insufficient scope: ${scope}`, { code: "INSUFFICIENT_SCOPE" })
+}
+
+function roleTooSmall(needed: Role): AppError {
+  return new AppError("forbidden", `this needs the role ${needed} or higher`, { code: "INSUFFICIENT_ROLE" })
+}
+
+/** One answer for what does not exist and what is somebody else's. */
+function noAccess(): AppError {
+  return new AppError("forbidden", "no access to this workspace or project")
+}
+
+/** The token after `Bearer`; null when there is no such header. Other schemes belong to a proxy in front, not to us. */
+function bearerToken(request: Request): string | null {
+  const match = /^bearer(?:\s+(.*))?$/i.exec(request.headers.get("authorization")?.trim() ?? "")
+  return match ? (match[1] ?? "").trim() : null
+}

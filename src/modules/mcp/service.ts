@@ -1,0 +1,216 @@
+import { CATALOG, canonicalUrl, findAdapter } from "../../connectors/catalog.ts"
+import type { Connector, Connectors, Scope } from "../../connectors/connector.ts"
+import type { ResolveForRun } from "../../connectors/resolve.ts"
+import type { Page, PageOf } from "../../http/paging.ts"
+import type { Caller } from "../../http/permission.ts"
+import { type Clock, rfc3339 } from "../../kernel/clock.ts"
+import { AppError } from "../../kernel/errors.ts"
+import type { Ids } from "../../kernel/ids.ts"
+import type { JsonObject } from "../../kernel/json.ts"
+import type { Database } from "../../storage/database.ts"
+import type { CatalogServerBody, InstanceBody, ResolutionBody, ResolveRequest, ToolBody, ValidationBody } from "./contract.ts"
+import { type GraphReference, graphReferences } from "./graph-references.ts"
+import { createProfileService, noInstance, type ProfileService } from "./profiles.ts"
+import { createResolver, isComplete, newInstance } from "./resolve.ts"
+import { createMcpStore, type InstanceWithProfile } from "./store.ts"
+import { validateInstance } from "./validate.ts"
+import { checkWiring } from "./wiring.ts"
+
+/** Instances of one project. */
+export const INSTANCES_MAX = 1_000
+
+export interface McpDeps {
+  readonly db: Database
+  readonly connectors: Connectors
+  readonly clock: Clock
+  readonly ids: Ids
+  /** Where this instance is reached, e.g. `http://127.0.0.1:8420`: `{publicUrl}/mcp/{slug}` names its connectors, too. */
+  readonly publicUrl: string
+  /** The draft graph of a workflow that the caller may see; null: there is none. */
+  readonly graphOf: (workflowId: string, caller: Caller) => Promise<JsonObject | null>
+}
+
+export interface ToolFilter {
+  readonly server_id?: string | undefined
+  readonly instance_id?: string | undefined
+  readonly q?: string | undefined
+}
+
+/** The catalog, and the project's instances of its servers. Whatever is not this project's is `not_found`. */
+export interface McpService {
+  /** All platform adapters, with this project's instances of each. */
+  catalog(scope: Scope): Promise<readonly CatalogServerBody[]>
+  /** Tools of this executable. */
+  tools(scope: Scope, filter: ToolFilter): Promise<readonly ToolBody[]>
+  list(scope: Scope, page: Page): Promise<PageOf<InstanceBody>>
+  /** With a profile `default`, active. Throws `not_found` for an unknown server, `invalid` for its configuration. */
+  create(
+    scope: Scope,
+    input: { readonly server_id: string; readonly name?: string | undefined; readonly config?: JsonObject | undefined },
+  ): Promise<InstanceBody>
+  get(scope: Scope, id: string): Promise<InstanceBody>
+  patch(scope: Scope, id: string, patch: { readonly name?: string | undefined }): Promise<InstanceBody>
+  remove(scope: Scope, id: string): Promise<void>
+  validate(scope: Scope, id: string, signal: AbortSignal): Promise<ValidationBody>
+  /** Which instance serves what a workflow names. */
+  resolve(caller: Caller, request: ResolveRequest): Promise<ResolutionBody>
+  /** For the runtime: makes an instance where none is there and no configuration is needed. */
+  readonly resolveForRun: ResolveForRun
+  readonly profiles: ProfileService
+}
+
+export function createMcpService(deps: McpDeps): McpService {
+  const { connectors, clock, graphOf } = deps
+  const store = createMcpStore(deps.db)
+  const resolver = createResolver({ ...deps, store })
+
+  async function one(scope: Scope, id: string): Promise<InstanceWithProfile> {
+    const found = await store.findInstance(scope, id)
+    if (!found) throw noInstance()
+    return found
+  }
+
+  const bodyOf = ({ instance, profile }: InstanceWithProfile): InstanceBody => {
+    const connector = connectors.get(instance.serverSlug)
+    return {
+      id: instance.id,
+      server_id: instance.serverId,
+      server_slug: instance.serverSlug,
+      server_url: instance.serverUrl,
+      name: instance.name,
+      status: instance.status,
+      active_profile_id: profile?.id ?? null,
+      has_connection: connector !== undefined && isComplete(connector, profile),
+      created_at: rfc3339(instance.createdAt),
+      updated_at: rfc3339(instance.updatedAt),
+    }
+  }
+
+  function connectorOf(serverId: string): Connector {
+    const connector = connectors.get(serverId)
+    if (connector) return connector
+    const known = findAdapter(serverId)
+    if (!known) throw new AppError("not_found", "no such server; see /v1/mcp/platform-catalog")
+    throw new AppError("invalid", `${known.name} is in the catalog, but its tools are not part of this version`, {
+      code: "SERVER_NOT_AVAILABLE",
+    })
+  }
+
+  async function references(caller: Caller, request: ResolveRequest): Promise<readonly GraphReference[]> {
+    const { server_urls, graph, workflow_id } = request
+    if ([server_urls, graph, workflow_id].filter(given => given !== undefined).length !== 1) {
+      throw new AppError("bad_request", "name exactly one of server_urls, graph and workflow_id")
+    }
+    if (server_urls) return [...new Set(server_urls)].map(serverUrl => ({ serverUrl }))
+    if (graph) return graphReferences(graph as JsonObject) // it came as JSON
+    const stored = await graphOf(workflow_id ?? "", caller)
+    if (!stored) throw new AppError("not_found", "no such workflow")
+    return graphReferences(stored)
+  }
+
+  return {
+    profiles: createProfileService({ ...deps, store }),
+    resolveForRun: resolver.forRun,
+    async catalog(scope) {
+      const { items } = await store.listInstances(scope, { limit: INSTANCES_MAX, offset: 0 })
+      return CATALOG.map(adapter => ({
+        id: adapter.slug,
+        slug: adapter.slug,
+        name: adapter.name,
+        description: adapter.description,
+        category: adapter.category,
+        canonical_url: canonicalUrl(adapter.slug),
+        auth_kind: adapter.authKind,
+        config_schema: adapter.configSchema as CatalogServerBody["config_schema"], // readonly there
+        tool_count: adapter.toolNames.length,
+        tool_names: [...adapter.toolNames],
+        status: adapter.status,
+        available: connectors.has(adapter.slug),
+        icon_url: null,
+        installed_instance_ids: items.filter(i => i.instance.serverSlug === adapter.slug).map(i => i.instance.id),
+      }))
+    },
+    async tools(scope, filter) {
+      const instance = filter.instance_id === undefined ? undefined : (await one(scope, filter.instance_id)).instance
+      const wanted = (slug: string) => slug === (filter.server_id ?? slug) && slug === (instance?.serverSlug ?? slug)
+      const words = (filter.q ?? "").toLowerCase().split(/\s+/)
+      return [...connectors.values()]
+        .filter(connector => wanted(connector.slug))
+        .flatMap(toolBodies)
+        .filter(tool => {
+          const text = `${tool.name} ${tool.server_slug} ${tool.description}`.toLowerCase()
+          return words.every(word => text.includes(word))
+        })
+    },
+    async list(scope, page) {
+      const { items, total } = await store.listInstances(scope, page)
+      return { items: items.map(bodyOf), total }
+    },
+    async create(scope, input) {
+      const connector = connectorOf(input.server_id)
+      const config = input.config ?? {}
+      checkWiring(connector.configSchema, { config, sourceSpec: {} })
+      if ((await store.countInstances(scope)) >= INSTANCES_MAX) {
+        throw new AppError("invalid", `a project has at most ${INSTANCES_MAX} MCP instances; delete one first`)
+      }
+      const made = newInstance(deps, scope, connector, { name: input.name ?? connector.name, config })
+      await store.insertInstance(made.instance, made.profile)
+      return bodyOf(made)
+    },
+    async get(scope, id) {
+      return bodyOf(await one(scope, id))
+    },
+    async patch(scope, id, patch) {
+      await one(scope, id)
+      if (patch.name !== undefined) await store.renameInstance(scope, id, patch.name, clock.now())
+      return bodyOf(await one(scope, id))
+    },
+    async remove(scope, id) {
+      if (!(await store.deleteInstance(scope, id))) throw noInstance()
+    },
+    async validate(scope, id, signal) {
+      const found = await one(scope, id)
+      return await validateInstance(connectorOf(found.instance.serverSlug), found, clock, signal)
+    },
+    async resolve(caller, request) {
+      const resolved: ResolutionBody["resolved"] = []
+      const unresolved: ResolutionBody["unresolved"] = []
+      const { tenantId, projectId } = caller
+      for (const reference of await references(caller, request)) {
+        const found = await resolver.find({ tenantId, projectId, ...reference }, request.create_missing ? "create" : "look")
+        const server_url = reference.serverUrl ?? (found.ok ? found.instance.serverUrl : null)
+        if (found.ok && server_url !== null) {
+          resolved.push({ server_url, instance_id: found.instance.id, connection_id: null, source: found.source })
+        } else if (!found.ok) {
+          const named = reference.instanceId === undefined ? {} : { instance_id: reference.instanceId }
+          unresolved.push({ server_url, ...named, reason: found.reason, message: found.message })
+        }
+      }
+      return { resolved, unresolved }
+    },
+  }
+}
+
+function toolBodies(connector: Connector): readonly ToolBody[] {
+  return connector.tools.map(tool => ({
+    name: tool.name,
+    description: tool.description,
+    server_id: connector.slug,
+    mcp_id: connector.slug,
+    server_slug: connector.slug,
+    input_schema: tool.inputSchema,
+    output_schema: tool.outputSchema ?? null,
+    annotations: { ...tool.annotations },
+    metadata: {
+      display_name: displayName(tool.name),
+      suggested_group: connector.name,
+      suggested_tags: [connector.category, tool.annotations?.readOnlyHint ? "read" : "write"],
+    },
+  }))
+}
+
+/** `sqlite_list_tables` → `Sqlite list tables`. */
+function displayName(tool: string): string {
+  const spaced = tool.replaceAll(/[._]/g, " ")
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1)
+}

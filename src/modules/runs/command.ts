@@ -1,0 +1,172 @@
+import type { Plan } from "../../engine/graph.ts"
+import type { RunInput } from "../../engine/inputs.ts"
+import type { RunFacts } from "../../engine/state.ts"
+import type { Caller } from "../../http/permission.ts"
+import { type Clock, rfc3339 } from "../../kernel/clock.ts"
+import { AppError } from "../../kernel/errors.ts"
+import { type Ids, isUuid } from "../../kernel/ids.ts"
+import type { JsonObject } from "../../kernel/json.ts"
+import { RunExists } from "../../runtime/ports.ts"
+import type { Runs } from "../../runtime/runs.ts"
+import type { WorkflowService } from "../workflows/service.ts"
+import type { CommandAnswer } from "./contract.ts"
+import { buildInput } from "./start-input.ts"
+import type { RunRow, RunStore } from "./store.ts"
+
+export interface RunCommandsDeps {
+  readonly runs: Runs
+  readonly store: RunStore
+  readonly workflows: WorkflowService
+  readonly clock: Clock
+  readonly ids: Ids
+  /** How long a graceful stop lets steps go on, ms. */
+  readonly drainMs: number
+}
+
+/** The command endpoint: start, pause, resume, stop (contract §4.1, G-12). */
+export class RunCommands {
+  constructor(private readonly deps: RunCommandsDeps) {}
+
+  /** `idempotencyKey`: the request's `Idempotency-Key` header, if any; `params.idempotency_key` wins. */
+  async execute(
+    caller: Caller,
+    workflowId: string,
+    command: string,
+    params: JsonObject,
+    idempotencyKey: string | null,
+  ): Promise<CommandAnswer> {
+    switch (command) {
+      case "start":
+        return await this.#start(caller, workflowId, params, idempotencyKey)
+      case "pause":
+        return await this.#control(caller, workflowId, params, { type: "Pause", by: caller.userId })
+      case "resume":
+        return await this.#control(caller, workflowId, params, { type: "Resume", by: caller.userId })
+      case "stop":
+        return await this.#control(caller, workflowId, params, {
+          type: "Stop",
+          mode: stopMode(params),
+          drainMs: this.deps.drainMs,
+          by: caller.userId,
+        })
+      default:
+        throw badParam("command must be start, pause, resume or stop")
+    }
+  }
+
+  async #start(caller: Caller, workflowId: string, params: JsonObject, keyHeader: string | null): Promise<CommandAnswer> {
+    const runId = runIdOf(params)
+    const workflow = await this.deps.workflows.row(caller, workflowId)
+    const version = await this.deps.workflows.versionToRun(workflow, versionOf(params))
+    const plan = this.deps.workflows.planOfRow(version)
+    requireRunnable(plan)
+    requireToolScope(caller, plan)
+    const facts: RunFacts = {
+      runId: runId ?? this.deps.ids.uuid(),
+      tenantId: caller.tenantId,
+      projectId: caller.projectId,
+      workflowId,
+      version: version.version,
+      triggerType: textParam(params, "trigger_type") ?? "api",
+      userId: caller.userId,
+      startedAt: this.deps.clock.now(),
+      input: buildInput(params, version.runSetup, version.inputSchema),
+      excludedStepIds: excludedOf(params),
+    }
+    const idempotencyKey = textParam(params, "idempotency_key") ?? keyHeader
+    try {
+      const state = await this.deps.runs.start({ facts, workflowName: workflow.name, idempotencyKey }, plan)
+      return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }
+    } catch (error) {
+      if (!(error instanceof RunExists)) throw error
+      return answerOf(await this.#earlier(caller, workflowId, facts.runId, idempotencyKey))
+    }
+  }
+
+  /** The run that an earlier request with the same id or key started. */
+  async #earlier(caller: Caller, workflowId: string, runId: string, key: string | null): Promise<RunRow> {
+    const byKey = key === null ? null : await this.deps.store.findByIdempotencyKey(caller.projectId, key)
+    const row = byKey ?? (await this.deps.store.findAnywhere(runId))
+    if (row && row.workflowId === workflowId && row.projectId === caller.projectId && row.tenantId === caller.tenantId) return row
+    const code = byKey ? "IDEMPOTENCY_CONFLICT" : "RUN_ID_TAKEN"
+    throw new AppError("conflict", `this ${byKey ? "idempotency key" : "run_id"} was used for another run; choose a new one`, {
+      code,
+    })
+  }
+
+  async #control(caller: Caller, workflowId: string, params: JsonObject, input: RunInput): Promise<CommandAnswer> {
+    const runId = textParam(params, "run_id")
+    if (runId === null) throw badParam("params.run_id is needed")
+    const row = await this.deps.store.find(caller, workflowId, runId)
+    if (!row) throw new AppError("not_found", "there is no such run of this workflow")
+    const { accepted, before, after } = await this.deps.runs.send(runId, input)
+    if (!accepted) throw refusal(before.status, before.pauseReason, input)
+    return { run_id: runId, workflow_id: workflowId, status: after.status, started_at: rfc3339(row.startedAt) }
+  }
+}
+
+function refusal(status: string, pauseReason: string | null, input: RunInput): AppError {
+  if (input.type === "Resume" && status === "paused" && pauseReason === "human_task") {
+    return new AppError("conflict", "the run waits for a person; complete its pending task instead", {
+      code: "RUN_AWAITING_TASK",
+      fields: { status },
+    })
+  }
+  return new AppError("conflict", `run is ${status}`, { code: "INVALID_RUN_STATE", fields: { status } })
+}
+
+function requireRunnable(plan: Plan): void {
+  const missing = plan.steps.find(s => s.type.runs === "unavailable")
+  if (missing) {
+    const sentence = `step ${missing.id} is of type ${missing.type.type}, which this version cannot run yet`
+    throw new AppError("invalid", sentence, { code: "STEP_TYPE_UNAVAILABLE" })
+  }
+}
+
+/** Tools need their own scope (contract G-1). */
+function requireToolScope(caller: Caller, plan: Plan): void {
+  if (caller.scopes === null || caller.scopes.includes("mcp:execute")) return
+  if (!plan.steps.some(s => s.type.type === "mcp_call")) return
+  throw new AppError("forbidden", "insufficient scope: mcp:execute", { code: "INSUFFICIENT_SCOPE" })
+}
+
+function answerOf(row: RunRow): CommandAnswer {
+  return { run_id: row.id, workflow_id: row.workflowId, status: row.status, started_at: rfc3339(row.startedAt) }
+}
+
+function badParam(sentence: string): AppError {
+  return new AppError("bad_request", `invalid request body: ${sentence}`, { code: "INVALID_BODY" })
+}
+
+function textParam(params: JsonObject, name: string): string | null {
+  const value = params[name]
+  if (value === undefined || value === null) return null
+  if (typeof value === "string" && value !== "" && value.length <= 300) return value
+  throw badParam(`params.${name} must be text`)
+}
+
+function runIdOf(params: JsonObject): string | null {
+  const runId = textParam(params, "run_id")
+  if (runId === null || isUuid(runId)) return runId
+  throw badParam("params.run_id must be a UUID")
+}
+
+function versionOf(params: JsonObject): number | undefined {
+  const { version } = params
+  if (version === undefined || version === null) return undefined
+  if (typeof version === "number" && Number.isInteger(version) && version > 0) return version
+  throw badParam("params.version must be a whole number from 1")
+}
+
+function excludedOf(params: JsonObject): readonly string[] {
+  const ids = params.excluded_step_ids
+  if (ids === undefined || ids === null) return []
+  if (Array.isArray(ids) && ids.every(id => typeof id === "string")) return ids
+  throw badParam("params.excluded_step_ids must be a list of step ids")
+}
+
+function stopMode(params: JsonObject): "immediate" | "graceful" {
+  const mode = params.mode ?? "immediate"
+  if (mode === "immediate" || mode === "graceful") return mode
+  throw badParam("params.mode must be immediate or graceful")
+}

@@ -1,0 +1,116 @@
+import { t } from "elysia"
+
+const text = t.Nullable(t.String())
+
+/** A run as every list and answer shows it (contract G-7). */
+export const runShape = t.Object({
+  id: t.String(),
+  run_id: t.String(),
+  workflow_id: t.String(),
+  workflow_name: t.String(),
+  version: t.Integer(),
+  tenant_id: t.String(),
+  project_id: t.String(),
+  status: t.String(),
+  pause_reason: text,
+  trigger_type: t.String(),
+  started_at: t.String(),
+  completed_at: text,
+  duration_ms: t.Nullable(t.Integer()),
+  failure_code: text,
+  error: text,
+  failed_step_id: text,
+  created_by: t.String(),
+})
+export type RunBody = typeof runShape.static
+
+export const runListShape = t.Object({ runs: t.Array(runShape), total: t.Integer(), limit: t.Integer(), offset: t.Integer() })
+
+const count = t.Integer()
+const phase = t.Union([
+  t.Literal("starting"),
+  t.Literal("running"),
+  t.Literal("waiting_human"),
+  t.Literal("draining"),
+  t.Literal("done"),
+])
+export type OrchestrationPhase = typeof phase.static
+
+export const summaryShape = t.Composite([
+  runShape,
+  t.Object({
+    orchestration_phase: phase,
+    session_id: text,
+    run_complete: t.Boolean(),
+    steps: t.Object({
+      total: count,
+      completed: count,
+      failed: count,
+      skipped: count,
+      cancelled: count,
+      running: count,
+      pending: count,
+    }),
+    pending_tasks: count,
+  }),
+])
+
+/** One recorded event (contract G-16); `type` and `timestamp` repeat `event_type` and `created_at` for older clients. */
+export const eventShape = t.Object({
+  id: t.String(),
+  seq: t.Integer(),
+  run_id: t.String(),
+  workflow_id: t.String(),
+  step_id: text,
+  step_name: text,
+  step_type: text,
+  event_type: t.String(),
+  type: t.String(),
+  data: t.Unknown(),
+  created_at: t.String(),
+  timestamp: t.String(),
+})
+export type EventBody = typeof eventShape.static
+
+export const eventListShape = t.Object({
+  events: t.Array(eventShape),
+  total: t.Integer(),
+  limit: t.Integer(),
+  after_seq: t.Integer(),
+})
+
+const stepShape = t.Object({
+  status: t.String(),
+  attempt: t.Integer(),
+  input: t.Unknown(),
+  result: t.Unknown(),
+  error: text,
+  failure_code: text,
+  skip_reason: text,
+  started_at: text,
+  completed_at: text,
+})
+
+/** Variables and step results (contract G-43). */
+export const contextShape = t.Object({
+  run_id: t.String(),
+  status: t.String(),
+  input: t.Unknown(),
+  steps: t.Record(t.String(), stepShape),
+  variables: t.Object({}),
+  custom: t.Object({}),
+})
+export type ContextBody = typeof contextShape.static
+
+export const commandShape = t.Object({
+  command: t.String({ description: "start, pause, resume or stop" }),
+  params: t.Optional(t.Nullable(t.Record(t.String(), t.Unknown()))),
+})
+
+export const commandAnswerShape = t.Object({
+  run_id: t.String(),
+  workflow_id: t.String(),
+  status: t.String(),
+  started_at: t.String(),
+})
+export type CommandAnswer = typeof commandAnswerShape.static

@@ -1,0 +1,76 @@
+import { AppError } from "../../kernel/errors.ts"
+import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
+import { RUN_INPUT_MAX_BYTES } from "../../kernel/limits.ts"
+import type { RunSetup } from "../../storage/schema/workflows.ts"
+
+/** Keys of `params` that are not input (contract G-8). */
+const RESERVED: ReadonlySet<string> = new Set([
+  "trigger_type",
+  "trigger_payload",
+  "trigger_steps",
+  "use_run_setup_defaults",
+  "excluded_step_ids",
+  "run_id",
+  "version",
+  "idempotency_key",
+  "external_user_id",
+  "principal_id",
+  "segment_id",
+  "team_id",
+  "mode",
+])
+
+/**
+ * The run's input (contract §4.2): saved defaults underneath if wanted, then the caller's bare keys, then its payload,
+ * then the input schema's defaults for what is still absent. Overlays of single steps stand under `_steps`.
+ */
+export function buildInput(params: JsonObject, setup: RunSetup | null, inputSchema: Json | null): JsonObject {
+  const payload = objectOrNothing(params.trigger_payload, "trigger_payload")
+  const overlays = objectOrNothing(params.trigger_steps, "trigger_steps")
+  const saved = params.use_run_setup_defaults === true ? setup : null
+  const bare = Object.fromEntries(Object.entries(params).filter(([key]) => !RESERVED.has(key)))
+  const input = { ...saved?.trigger_payload, ...bare, ...payload }
+  const steps = mergeOverlays(saved?.trigger_steps ?? {}, overlays)
+  const complete = {
+    ...schemaDefaults(inputSchema, input),
+    ...input,
+    ...(Object.keys(steps).length > 0 && { _steps: steps }),
+  }
+  if (JSON.stringify(complete).length > RUN_INPUT_MAX_BYTES) {
+    throw new AppError("too_large", `the run's input is larger than ${RUN_INPUT_MAX_BYTES} bytes`)
+  }
+  return complete
+}
+
+function objectOrNothing(value: Json | undefined, name: string): JsonObject {
+  if (value === undefined || value === null) return {}
+  if (isJsonObject(value)) return value
+  throw new AppError("bad_request", `invalid request body: params.${name} must be an object`, { code: "INVALID_BODY" })
+}
+
+/** Step by step, key by key: the caller's word wins. */
+function mergeOverlays(saved: { readonly [stepId: string]: JsonObject }, sent: JsonObject): JsonObject {
+  const merged: Record<string, JsonObject> = { ...saved }
+  for (const [stepId, overlay] of Object.entries(sent)) {
+    if (!isJsonObject(overlay)) {
+      throw new AppError("bad_request", "invalid request body: each entry of params.trigger_steps must be an object", {
+        code: "INVALID_BODY",
+      })
+    }
+    merged[stepId] = { ...merged[stepId], ...overlay }
+  }
+  return merged
+}
+
+/** Defaults of the fields that the input lacks. A schema is a JSON Schema object or a list of fields (contract §3.7). */
+function schemaDefaults(schema: Json | null, input: JsonObject): JsonObject {
+  const fields = Array.isArray(schema)
+    ? schema.filter(isJsonObject).map(f => [f.name, f] as const)
+    : Object.entries((isJsonObject(schema) && isJsonObject(schema.properties) && schema.properties) || {})
+  const defaults: Record<string, Json> = {}
+  for (const [name, field] of fields) {
+    if (typeof name !== "string" || Object.hasOwn(input, name)) continue
+    if (isJsonObject(field) && field.default !== undefined) defaults[name] = field.default
+  }
+  return defaults
+}

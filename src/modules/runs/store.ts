@@ -1,0 +1,79 @@
+import { and, asc, desc, eq, gt, gte, inArray, max } from "drizzle-orm"
+import type { Page, PageOf } from "../../http/paging.ts"
+import type { Database } from "../../storage/database.ts"
+import type { Tables } from "../../storage/tables.ts"
+
+export type RunRow = Tables["runs"]["$inferSelect"]
+export type EventRow = Tables["runEvents"]["$inferSelect"]
+
+export interface RunFilter {
+  readonly tenantId: string
+  readonly projectIds: readonly string[]
+  readonly workflowId?: string
+  readonly statuses?: readonly string[]
+  /** Started at or after, ms. */
+  readonly since?: number
+}
+
+/** Reads of runs. Writing is the journal's alone. */
+export interface RunStore {
+  list(filter: RunFilter, page: Page): Promise<PageOf<RunRow>>
+  find(place: { tenantId: string; projectId: string }, workflowId: string, runId: string): Promise<RunRow | null>
+  /** Looked up by id alone, to tell whether a caller's own id is taken. */
+  findAnywhere(runId: string): Promise<RunRow | null>
+  findByIdempotencyKey(projectId: string, key: string): Promise<RunRow | null>
+  events(runId: string, afterSeq: number, limit: number): Promise<PageOf<EventRow>>
+}
+
+export function createRunStore(db: Database): RunStore {
+  const { runs, runEvents } = db.tables
+
+  return {
+    async list(filter, page) {
+      const where = and(
+        eq(runs.tenantId, filter.tenantId),
+        inArray(runs.projectId, [...filter.projectIds]),
+        filter.workflowId === undefined ? undefined : eq(runs.workflowId, filter.workflowId),
+        filter.statuses === undefined ? undefined : inArray(runs.status, [...filter.statuses]),
+        filter.since === undefined ? undefined : gte(runs.startedAt, filter.since),
+      )
+      const rows = db.read.select().from(runs).where(where).orderBy(desc(runs.startedAt), desc(runs.id))
+      return { items: await rows.limit(page.limit).offset(page.offset), total: await db.read.$count(runs, where) }
+    },
+
+    async find(place, workflowId, runId) {
+      const where = and(
+        eq(runs.id, runId),
+        eq(runs.tenantId, place.tenantId),
+        eq(runs.projectId, place.projectId),
+        eq(runs.workflowId, workflowId),
+      )
+      const [row] = await db.read.select().from(runs).where(where)
+      return row ?? null
+    },
+
+    async findAnywhere(runId) {
+      const [row] = await db.read.select().from(runs).where(eq(runs.id, runId))
+      return row ?? null
+    },
+
+    async findByIdempotencyKey(projectId, key) {
+      const [row] = await db.read
+        .select()
+        .from(runs)
+        .where(and(eq(runs.projectId, projectId), eq(runs.idempotencyKey, key)))
+      return row ?? null
+    },
+
+    async events(runId, afterSeq, limit) {
+      const where = and(eq(runEvents.runId, runId), gt(runEvents.seq, afterSeq))
+      const items = await db.read.select().from(runEvents).where(where).orderBy(asc(runEvents.seq)).limit(limit)
+      // seq has no gaps, so the highest one is the number of events.
+      const [last] = await db.read
+        .select({ seq: max(runEvents.seq) })
+        .from(runEvents)
+        .where(eq(runEvents.runId, runId))
+      return { items, total: last?.seq ?? 0 }
+    },
+  }
+}

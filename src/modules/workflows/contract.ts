@@ -1,0 +1,126 @@
+import { t } from "elysia"
+import { DESCRIPTION_MAX_CHARS, NAME_MAX_CHARS } from "../../kernel/limits.ts"
+
+const graph = t.Unknown({ description: 'The steps: `{ "steps": [ … ] }`.' })
+
+export const runSetupShape = t.Object(
+  {
+    trigger_step_ids: t.Optional(t.Array(t.String())),
+    trigger_payload: t.Optional(t.Record(t.String(), t.Unknown())),
+    trigger_steps: t.Optional(t.Record(t.String(), t.Record(t.String(), t.Unknown()))),
+  },
+  { description: "Saved defaults of a start; used when the start says `use_run_setup_defaults`." },
+)
+
+export const workflowShape = t.Object({
+  id: t.String(),
+  name: t.String(),
+  description: t.String(),
+  tenant_id: t.String(),
+  project_id: t.String(),
+  status: t.Union([t.Literal("draft"), t.Literal("published"), t.Literal("archived")]),
+  graph,
+  run_setup: t.Unknown(),
+  input_schema: t.Unknown(),
+  latest_version: t.Nullable(t.Integer()),
+  created_by: t.String(),
+  updated_by: t.String(),
+  created_at: t.String(),
+  updated_at: t.String(),
+  archived_at: t.Nullable(t.String()),
+  archived_by: t.Nullable(t.String()),
+})
+export type WorkflowBody = typeof workflowShape.static
+
+export const workflowListShape = t.Object({
+  workflows: t.Array(workflowShape),
+  total: t.Integer(),
+  limit: t.Integer(),
+  offset: t.Integer(),
+})
+
+const name = t.String({ minLength: 1, maxLength: NAME_MAX_CHARS })
+const description = t.String({ maxLength: DESCRIPTION_MAX_CHARS })
+
+export const createWorkflowShape = t.Object({
+  name,
+  description: t.Optional(description),
+  graph,
+  run_setup: t.Optional(runSetupShape),
+  input_schema: t.Optional(t.Unknown()),
+})
+
+export const patchWorkflowShape = t.Object({
+  name: t.Optional(name),
+  description: t.Optional(description),
+  graph: t.Optional(graph),
+  run_setup: t.Optional(t.Nullable(runSetupShape)),
+  input_schema: t.Optional(t.Unknown()),
+})
+
+export const publishShape = t.Nullable(
+  t.Object({
+    changelog: t.Optional(t.String({ maxLength: DESCRIPTION_MAX_CHARS })),
+    input_schema: t.Optional(t.Unknown()),
+  }),
+)
+
+export const versionShape = t.Object({
+  version: t.Integer(),
+  workflow_id: t.String(),
+  changelog: t.String(),
+  published_at: t.String(),
+  published_by: t.String(),
+  graph_snapshot: t.Unknown(),
+  input_schema: t.Unknown(),
+  run_setup: t.Unknown(),
+})
+export type VersionBody = typeof versionShape.static
+
+export const versionListShape = t.Object({
+  versions: t.Array(versionShape),
+  total: t.Integer(),
+  limit: t.Integer(),
+  offset: t.Integer(),
+})
+
+export const validateShape = t.Nullable(
+  t.Object({
+    graph: t.Optional(t.Unknown()),
+    params: t.Optional(t.Record(t.String(), t.Unknown())),
+    checks: t.Optional(t.Array(t.String())),
+    skip_checks: t.Optional(t.Array(t.String())),
+    step_ids: t.Optional(t.Array(t.String())),
+    mock_step_outputs: t.Optional(t.Record(t.String(), t.Unknown())),
+    assume_placeholder_outputs: t.Optional(t.Boolean()),
+  }),
+)
+
+const checkResult = t.Union([t.Literal("passed"), t.Literal("failed"), t.Literal("blocked"), t.Literal("not_applicable")])
+
+export const reportShape = t.Object({
+  valid: t.Boolean(),
+  readiness: t.Union([t.Literal("ready"), t.Literal("blocked")]),
+  blockers: t.Array(t.String()),
+  checks_performed: t.Array(t.String()),
+  check_results: t.Record(t.String(), checkResult),
+  issues: t.Array(
+    t.Object({
+      severity: t.Union([t.Literal("error"), t.Literal("warning")]),
+      code: t.String(),
+      step_id: t.Optional(t.String()),
+      message: t.String(),
+      json_path: t.String(),
+      suggestion: t.Optional(t.String()),
+    }),
+  ),
+  topological_order: t.Array(t.String()),
+  validation_evidence: t.Object({
+    graph_hash: t.String(),
+    workflow_graph_schema_hash: t.Nullable(t.String()),
+    validated_at: t.String(),
+    readiness: t.String(),
+    checks_performed: t.Array(t.String()),
+  }),
+})
+export type ReportBody = typeof reportShape.static

@@ -1,0 +1,201 @@
+import { compilePlan, type Plan } from "../../engine/graph.ts"
+import type { StepTypes } from "../../engine/step-type.ts"
+import { checkStructure } from "../../engine/structure.ts"
+import type { Page } from "../../http/paging.ts"
+import type { Caller } from "../../http/permission.ts"
+import { type Clock, rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
+import { AppError } from "../../kernel/errors.ts"
+import type { Ids } from "../../kernel/ids.ts"
+import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
+import type { PlanSource } from "../../runtime/ports.ts"
+import type { RunSetup } from "../../storage/schema/workflows.ts"
+import type { VersionBody, WorkflowBody } from "./contract.ts"
+import type { VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
+
+/** Plans kept compiled. Versions never change, so they never go stale. */
+const PLANS_MAX = 500
+
+export interface WorkflowDraft {
+  readonly name: string
+  readonly description?: string
+  readonly graph: unknown
+  readonly run_setup?: RunSetup | null
+  readonly input_schema?: Json
+}
+
+export interface WorkflowServiceDeps {
+  readonly store: WorkflowStore
+  readonly types: StepTypes
+  readonly clock: Clock
+  readonly ids: Ids
+}
+
+export class WorkflowService implements PlanSource {
+  readonly #plans = new Map<string, Plan>()
+
+  constructor(private readonly deps: WorkflowServiceDeps) {}
+
+  async list(caller: Caller, page: Page) {
+    const { items, total } = await this.deps.store.list(caller, page)
+    return { workflows: items.map(workflowBody), total, ...page }
+  }
+
+  async get(caller: Caller, id: string): Promise<WorkflowBody> {
+    return workflowBody(await this.row(caller, id))
+  }
+
+  async create(caller: Caller, draft: WorkflowDraft): Promise<WorkflowBody> {
+    const now = this.deps.clock.now()
+    const row: WorkflowRow = {
+      id: this.deps.ids.uuid(),
+      tenantId: caller.tenantId,
+      projectId: caller.projectId,
+      name: draft.name,
+      description: draft.description ?? "",
+      status: "draft",
+      graph: this.#checked(draft.graph),
+      runSetup: draft.run_setup ?? null,
+      inputSchema: draft.input_schema ?? null,
+      latestVersion: null,
+      createdBy: caller.userId,
+      updatedBy: caller.userId,
+      createdAt: now,
+      updatedAt: now,
+      archivedAt: null,
+      archivedBy: null,
+    }
+    await this.deps.store.insert(row)
+    return workflowBody(row)
+  }
+
+  /** Replaces each given field whole (contract G-5). */
+  async patch(caller: Caller, id: string, changes: Partial<WorkflowDraft>): Promise<WorkflowBody> {
+    const done = await this.deps.store.patch(caller, id, {
+      ...(changes.name !== undefined && { name: changes.name }),
+      ...(changes.description !== undefined && { description: changes.description }),
+      ...(changes.graph !== undefined && { graph: this.#checked(changes.graph) }),
+      ...(changes.run_setup !== undefined && { runSetup: changes.run_setup }),
+      ...(changes.input_schema !== undefined && { inputSchema: changes.input_schema }),
+      updatedBy: caller.userId,
+      updatedAt: this.deps.clock.now(),
+    })
+    if (!done) throw await this.#whyNot(caller, id)
+    return await this.get(caller, id)
+  }
+
+  async archive(caller: Caller, id: string): Promise<void> {
+    const done = await this.deps.store.archive(caller, id, caller.userId, this.deps.clock.now())
+    if (!done) await this.row(caller, id) // archived already is fine; unknown is not
+  }
+
+  async publish(caller: Caller, id: string, body: { changelog?: string; input_schema?: unknown } | null): Promise<VersionBody> {
+    const row = await this.deps.store.publish(caller, id, {
+      changelog: body?.changelog ?? "",
+      inputSchema: body?.input_schema as Json | undefined,
+      by: caller.userId,
+      at: this.deps.clock.now(),
+      check: graph => void this.#checked(graph),
+    })
+    if (!row) throw await this.#whyNot(caller, id)
+    return versionBody(row)
+  }
+
+  async versions(caller: Caller, id: string, page: Page) {
+    await this.row(caller, id)
+    const { items, total } = await this.deps.store.versions(id, page)
+    return { versions: items.map(versionBody), total, ...page }
+  }
+
+  async row(caller: Pick<Caller, "tenantId" | "projectId">, id: string): Promise<WorkflowRow> {
+    const row = await this.deps.store.find(caller, id)
+    if (!row) throw new AppError("not_found", "there is no such workflow in this project")
+    return row
+  }
+
+  /** The version to run: the one asked for, else the newest (contract G-8). */
+  async versionToRun(workflow: WorkflowRow, asked: number | undefined): Promise<VersionRow> {
+    if (workflow.status === "archived") throw archived()
+    if (workflow.latestVersion === null) {
+      throw new AppError("invalid", "the workflow has no published version; publish one with POST /v1/workflows/{id}/versions", {
+        code: "WORKFLOW_NOT_PUBLISHED",
+      })
+    }
+    const version = await this.deps.store.version(workflow.id, asked ?? workflow.latestVersion)
+    if (!version) throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${workflow.latestVersion}`)
+    return version
+  }
+
+  async planOf(workflowId: string, version: number): Promise<Plan> {
+    const key = `${workflowId}/${version}`
+    const known = this.#plans.get(key)
+    if (known) return known
+    const row = await this.deps.store.version(workflowId, version)
+    if (!row) throw new AppError("not_found", `the workflow has no version ${version}`)
+    return this.planOfRow(row)
+  }
+
+  planOfRow(row: VersionRow): Plan {
+    const key = `${row.workflowId}/${row.version}`
+    const known = this.#plans.get(key)
+    if (known) return known
+    const plan = compilePlan(this.#checked(row.graph), this.deps.types)
+    const oldest = this.#plans.size >= PLANS_MAX ? this.#plans.keys().next().value : undefined
+    if (oldest !== undefined) this.#plans.delete(oldest)
+    this.#plans.set(key, plan)
+    return plan
+  }
+
+  #checked(graph: unknown): JsonObject {
+    const issues = checkStructure(graph, this.deps.types)
+    if (issues.length === 0 && isJsonObject(graph)) return graph
+    const first = issues[0]
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : ""
+    throw new AppError("invalid", `invalid graph: ${first?.json_path ?? "$"}: ${first?.message ?? "not a graph"}${more}`, {
+      fields: { issues: issues.map(i => ({ ...i })) },
+    })
+  }
+
+  /** Why a change found no row: archived, or not there. */
+  async #whyNot(caller: Caller, id: string): Promise<AppError> {
+    await this.row(caller, id)
+    return archived()
+  }
+}
+
+function archived(): AppError {
+  return new AppError("conflict", "the workflow is archived", { code: "WORKFLOW_ARCHIVED" })
+}
+
+function workflowBody(row: WorkflowRow): WorkflowBody {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    tenant_id: row.tenantId,
+    project_id: row.projectId,
+    status: row.status,
+    graph: row.graph,
+    run_setup: row.runSetup,
+    input_schema: row.inputSchema,
+    latest_version: row.latestVersion,
+    created_by: row.createdBy,
+    updated_by: row.updatedBy,
+    created_at: rfc3339(row.createdAt),
+    updated_at: rfc3339(row.updatedAt),
+    archived_at: rfc3339OrNull(row.archivedAt),
+    archived_by: row.archivedBy,
+  }
+}
+
+function versionBody(row: VersionRow): VersionBody {
+  return {
+    version: row.version,
+    workflow_id: row.workflowId,
+    changelog: row.changelog,
+    published_at: rfc3339(row.publishedAt),
+    published_by: row.publishedBy,
+    graph_snapshot: row.graph,
+    input_schema: row.inputSchema,
+    run_setup: row.runSetup,
+  }
+}

@@ -1,0 +1,257 @@
+import { type Command, commands } from "../engine/commands.ts"
+import { decide } from "../engine/decide.ts"
+import { evolve } from "../engine/evolve.ts"
+import type { Plan } from "../engine/graph.ts"
+import type { RunInput } from "../engine/inputs.ts"
+import { initialState, isFinal, type RunState } from "../engine/state.ts"
+import type { Clock } from "../kernel/clock.ts"
+import { AppError, messageOf } from "../kernel/errors.ts"
+import { ActiveRun, type Letter } from "./active-run.ts"
+import { changesOf, sameHeader, stamp } from "./changes.ts"
+import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost } from "./ports.ts"
+import type { Worker } from "./worker.ts"
+
+/** Pause before what could not be written, or a run that could not be loaded, is tried again. */
+const TRY_AGAIN_MS = 1_000
+
+export interface RunsDeps {
+  readonly journal: Journal
+  readonly plans: PlanSource
+  readonly worker: Worker
+  readonly clock: Clock
+  readonly bootId: string
+  readonly log: { error(fields: object, message: string): void; warn(fields: object, message: string): void }
+}
+
+/** What an input did. */
+export interface Outcome {
+  /** True when it decided something; false when it was late, repeated or did not fit. */
+  readonly accepted: boolean
+  /** The run as this input found it, and as it left it. */
+  readonly before: RunState
+  readonly after: RunState
+}
+
+/**
+ * The only door to a run. Inputs of one run are decided one after another; what they decide is committed before
+ * anything of it leaves: no command runs, no answer is given, before the events are on disk.
+ */
+export class Runs {
+  readonly #active = new Map<string, Promise<ActiveRun | null>>()
+  #quiet = false
+
+  constructor(private readonly deps: RunsDeps) {}
+
+  /** Resolves when the start is durable. Throws `RunExists`. */
+  async start(run: NewRun, plan: Plan): Promise<RunState> {
+    if (this.#quiet) throw shuttingDown()
+    const now = this.deps.clock.now()
+    const before = initialState(run.facts, plan)
+    const { events, state } = decide(before, { type: "Start" }, now)
+    const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps.bootId)
+    await this.deps.journal.create(run, { ...changes, header: changes.header })
+    if (isFinal(state.status)) return state
+    const active = new ActiveRun(run, state)
+    active.header = changes.header
+    this.#active.set(run.facts.runId, Promise.resolve(active))
+    this.#obey(active, null, state)
+    this.#restIfIdle(active)
+    return state
+  }
+
+  /** Resolves when what the input decided is durable. Throws `AppError("not_found")` for an unknown run. */
+  async send(runId: string, input: RunInput): Promise<Outcome> {
+    if (this.#quiet) throw shuttingDown()
+    const run = await this.#open(runId)
+    if (!run) throw new AppError("not_found", "there is no such run")
+    return await new Promise((resolve, reject) => {
+      run.mailbox.push({ input, resolve, reject })
+      void this.#pump(run)
+    })
+  }
+
+  /** The run as it is on disk; null when there is none. */
+  async inspect(runId: string): Promise<RunState | null> {
+    const active = await this.#active.get(runId)
+    return active ? active.state : ((await this.#load(runId))?.state ?? null)
+  }
+
+  /** Goes on with every run that an earlier boot left in motion; how many. */
+  async recover(): Promise<number> {
+    const ids = await this.deps.journal.takeOver(this.deps.bootId)
+    for (const id of ids) await this.#resume(id)
+    return ids.length
+  }
+
+  get inFlight(): number {
+    return this.#active.size
+  }
+
+  /** Takes no more inputs from outside and starts nothing more; waits for attempts under way, `graceMs` at the most. */
+  async shutDown(graceMs: number): Promise<number> {
+    this.#quiet = true
+    const until = this.deps.clock.now() + graceMs
+    while (this.#active.size > 0 && this.deps.worker.executing > 0 && this.deps.clock.now() < until) await Bun.sleep(10)
+    this.deps.worker.abandon()
+    return this.#active.size
+  }
+
+  /** In memory, or from the journal; one loading for all who ask at once. */
+  async #open(runId: string): Promise<ActiveRun | null> {
+    for (;;) {
+      let opening = this.#active.get(runId)
+      if (!opening) {
+        opening = this.#load(runId)
+        this.#active.set(runId, opening)
+        opening.then(
+          run => {
+            if (!run) this.#active.delete(runId)
+          },
+          () => this.#active.delete(runId),
+        )
+      }
+      const run = await opening
+      if (!run?.rested) return run
+    }
+  }
+
+  async #load(runId: string): Promise<ActiveRun | null> {
+    const journaled = await this.deps.journal.load(runId)
+    if (!journaled) return null
+    const { facts } = journaled.run
+    const plan = await this.deps.plans.planOf(facts.workflowId, facts.version)
+    let state = initialState(facts, plan)
+    for (const { event, at } of journaled.events) state = evolve(state, event, at)
+    return new ActiveRun(journaled.run, state)
+  }
+
+  /** Does everything that is open in a run taken over. A run that cannot be read does not keep the others from going on. */
+  async #resume(runId: string): Promise<void> {
+    try {
+      const run = await this.#open(runId)
+      if (!run) return
+      this.#obey(run, null, run.state)
+      this.#post(run, { type: "ClockReached" })
+    } catch (error) {
+      this.deps.log.error({ run_id: runId, error: messageOf(error) }, "run could not be resumed, trying again")
+      setTimeout(() => void this.#resume(runId), TRY_AGAIN_MS).unref()
+    }
+  }
+
+  /** An input that nobody waits for. */
+  #post(run: ActiveRun, input: RunInput): void {
+    run.mailbox.push({ input, resolve: () => {}, reject: () => {} })
+    void this.#pump(run)
+  }
+
+  async #pump(run: ActiveRun): Promise<void> {
+    if (run.busy) return
+    run.busy = true
+    while (run.mailbox.length > 0 && !run.rested) await this.#decide(run, run.mailbox.splice(0))
+    run.busy = false
+    this.#restIfIdle(run)
+  }
+
+  async #decide(run: ActiveRun, letters: readonly Letter[]): Promise<void> {
+    const before = run.state
+    let after = before
+    const events = []
+    const outcomes: Outcome[] = []
+    try {
+      for (const letter of letters) {
+        const now = this.deps.clock.now()
+        const decision = decide(after, letter.input, now)
+        events.push(...stamp(decision.events, after.seq, now))
+        outcomes.push({ accepted: decision.events.length > 0, before: after, after: decision.state })
+        after = decision.state
+      }
+    } catch (error) {
+      // A mistake of ours that would repeat itself, and the run's calls with it: the run rests until the next boot.
+      this.#drop(run, letters, error, "a run's input could not be decided")
+      return
+    }
+    if (events.length > 0) {
+      const failure = await this.#append(run, changesOf(before, after, events, this.deps.bootId))
+      if (failure) {
+        this.#onFailure(run, letters, failure)
+        return
+      }
+      run.state = after
+      this.#obey(run, before, after)
+    }
+    for (const [i, letter] of letters.entries()) letter.resolve(outcomes[i]!)
+  }
+
+  async #append(run: ActiveRun, changes: ReturnType<typeof changesOf>): Promise<unknown> {
+    try {
+      const unchanged = run.header !== null && sameHeader(run.header, changes.header)
+      await this.deps.journal.append(run.run, { ...changes, header: unchanged ? null : changes.header })
+      run.header = changes.header
+      return null
+    } catch (error) {
+      return error ?? new Error("the journal refused")
+    }
+  }
+
+  /**
+   * Nothing was committed. On a full disk the answers of steps are kept and tried again; whoever waits is told. Anything
+   * else: forget what is in memory, for the journal is what counts, and go on from there if the run is still ours.
+   */
+  #onFailure(run: ActiveRun, letters: readonly Letter[], failure: unknown): void {
+    if (failure instanceof JournalFull) {
+      const error = new AppError("unavailable", "the disk is full; free some space and try again", {
+        code: "DISK_FULL",
+        retryAfterS: 5,
+      })
+      for (const letter of letters) letter.reject(error)
+      const kept = letters.filter(l => l.input.type === "StepSucceeded" || l.input.type === "StepErrored")
+      run.held += kept.length
+      setTimeout(() => {
+        run.held -= kept.length
+        run.mailbox.unshift(...kept)
+        void this.#pump(run)
+      }, TRY_AGAIN_MS)
+      return
+    }
+    this.#drop(run, letters, failure, "the journal refused a run's events")
+    const { runId } = run.run.facts
+    if (!(failure instanceof RunLost)) setTimeout(() => void this.#resume(runId), TRY_AGAIN_MS).unref()
+  }
+
+  #drop(run: ActiveRun, letters: readonly Letter[], failure: unknown, message: string): void {
+    this.deps.log.error({ run_id: run.run.facts.runId, error: messageOf(failure) }, message)
+    this.deps.worker.cancelAll(run)
+    for (const letter of [...letters, ...run.mailbox.splice(0)]) letter.reject(failure)
+    this.#rest(run)
+  }
+
+  #obey(run: ActiveRun, before: RunState | null, after: RunState): void {
+    for (const command of commands(before, after)) this.#do(run, command)
+  }
+
+  #do(run: ActiveRun, command: Command): void {
+    switch (command.type) {
+      case "execute":
+        if (!this.#quiet) this.deps.worker.execute(run, command.index, command.attempt, input => this.#post(run, input))
+        break
+      case "cancel":
+        this.deps.worker.cancel(run, command.index)
+        break
+    }
+  }
+
+  /** A run that only an answer from outside can move costs a row, not memory. */
+  #restIfIdle(run: ActiveRun): void {
+    if (!run.busy && run.mailbox.length === 0 && run.held === 0 && run.executing.size === 0) this.#rest(run)
+  }
+
+  #rest(run: ActiveRun): void {
+    if (run.rested) return
+    run.rested = true
+    this.#active.delete(run.run.facts.runId)
+  }
+}
+
+function shuttingDown(): AppError {
+  return new AppError("unavailable", "the server is shutting down; try again in a moment", { retryAfterS: 2 })
+}

@@ -1,0 +1,123 @@
+import { createArgumentCheck } from "../../connectors/arguments.ts"
+import type { CallContext, Connector, Connectors, Tool, ToolResult } from "../../connectors/connector.ts"
+import type { InstanceReference, ResolvedInstance, ResolveForRun } from "../../connectors/resolve.ts"
+import { isJsonObject, type Json } from "../../kernel/json.ts"
+import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
+import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
+
+export interface McpCallDeps {
+  readonly resolve: ResolveForRun
+  readonly connectors: Connectors
+}
+
+/**
+ * Finds the instance, checks the arguments, calls the tool. The tool's JSON object is the step's result as it is, so that
+ * `{{steps.q.result.rows}}` reads its property. A failure carries the tool's own text.
+ */
+export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
+  const check = createArgumentCheck()
+
+  async function prepare(job: StepJob): Promise<Prepared> {
+    const instance = await deps.resolve(referenceOf(job))
+    if (!instance.ok) return { ok: false, outcome: failure(instance.message) }
+    const connector = deps.connectors.get(instance.slug)
+    if (!connector) return { ok: false, outcome: failure(`the tools of ${instance.slug} are not part of this version`) }
+    const name = text(job.config.tool_name)
+    const tool = connector.tools.find(t => t.name === name)
+    if (!tool) return { ok: false, outcome: failure(unknownTool(connector, name)) }
+    const args = job.config.tool_args ?? {}
+    if (!isJsonObject(args)) return { ok: false, outcome: failure("tool_args is not an object") }
+    const checked = check(tool, args)
+    if (!checked.ok) return { ok: false, outcome: failure(checked.message) }
+    return { ok: true, instance, connector, tool, args: checked.args }
+  }
+
+  return {
+    async execute(job, signal) {
+      const limitMs = job.timeoutMs ?? MCP_TIMEOUT_DEFAULT_MS
+      const startedAt = performance.now()
+      const prepared = await prepare(job)
+      if (!prepared.ok) return prepared.outcome
+      const { connector, tool, args, instance } = prepared
+      // What it took to get here is part of the attempt's time.
+      const timeoutMs = Math.max(1, Math.floor(limitMs - (performance.now() - startedAt)))
+      const context = {
+        config: instance.config,
+        scope: { tenantId: job.tenantId, projectId: job.projectId },
+        timeoutMs,
+        idempotencyKey: job.idempotencyKey,
+      }
+      return outcomeOf(await callInTime(signal, context, limitMs, within => connector.call(tool.name, args, within)))
+    },
+  }
+}
+
+type Prepared =
+  | {
+      readonly ok: true
+      readonly instance: ResolvedInstance
+      readonly connector: Connector
+      readonly tool: Tool
+      readonly args: NonNullable<StepJob["config"]>
+    }
+  | { readonly ok: false; readonly outcome: StepOutcome }
+
+function referenceOf(job: StepJob): InstanceReference {
+  const { tenantId, projectId, config } = job
+  const instanceId = text(config.instance_id)
+  const serverUrl = text(config.server_url)
+  return { tenantId, projectId, ...(instanceId === "" ? {} : { instanceId }), ...(serverUrl === "" ? {} : { serverUrl }) }
+}
+
+/** A connector that does not heed its limit cannot hold the attempt longer; whatever it still says is not heard. */
+function callInTime(
+  signal: AbortSignal,
+  context: Omit<CallContext, "signal">,
+  limitMs: number,
+  call: (context: CallContext) => Promise<ToolResult>,
+): Promise<ToolResult> {
+  const GRACE_MS = 50
+  const controller = new AbortController()
+  return new Promise((resolve, reject) => {
+    const settle = (result: ToolResult) => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", onAbort)
+      resolve(result)
+    }
+    const onAbort = () => {
+      controller.abort(signal.reason)
+      settle({ ok: false, message: "the call was cancelled", retryable: false })
+    }
+    // A little later than the connector's own limit, whose sentence says more.
+    const timer = setTimeout(() => {
+      controller.abort(new DOMException("the tool took too long", "TimeoutError"))
+      settle({ ok: false, message: `the tool did not answer within ${limitMs / 1_000} s`, retryable: true, timeout: true })
+    }, context.timeoutMs + GRACE_MS)
+    if (signal.aborted) return onAbort()
+    signal.addEventListener("abort", onAbort, { once: true })
+    call({ ...context, signal: controller.signal }).then(settle, error => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", onAbort)
+      reject(error)
+    })
+  })
+}
+
+function outcomeOf(result: ToolResult): StepOutcome {
+  if (result.ok) return { ok: true, result: result.value }
+  const { message, retryable, timeout } = result
+  return { ok: false, failure: { code: "MCP_TOOL_FAILED", message, retryable, ...(timeout ? { timeout } : {}) } }
+}
+
+/** What only a change of the workflow or of the configuration can repair. */
+function failure(message: string): StepOutcome {
+  return { ok: false, failure: { code: "MCP_TOOL_FAILED", message, retryable: false } }
+}
+
+function unknownTool(connector: Connector, name: string): string {
+  return `${connector.name} has no tool ${JSON.stringify(name.slice(0, 120))}; it has ${connector.tools.map(t => t.name).join(", ")}`
+}
+
+function text(value: Json | undefined): string {
+  return typeof value === "string" ? value.trim() : ""
+}

@@ -1,0 +1,164 @@
+import { expect } from "bun:test"
+import { type Decision, decide } from "../../src/engine/decide.ts"
+import type { RunEvent } from "../../src/engine/events.ts"
+import type { Failure } from "../../src/engine/failure.ts"
+import { compilePlan } from "../../src/engine/graph.ts"
+import type { RunInput } from "../../src/engine/inputs.ts"
+import { initialState, type RunFacts, type RunState, type StepState } from "../../src/engine/state.ts"
+import type { StepType, StepTypes } from "../../src/engine/step-type.ts"
+import { checkStructure } from "../../src/engine/structure.ts"
+import type { Json, JsonObject } from "../../src/kernel/json.ts"
+import { humanTask } from "../../src/steps/human_task/step.ts"
+
+/** The simplest step outside: it has two templated fields and one that templates leave alone. */
+export const work: StepType = {
+  type: "work",
+  title: "Work",
+  description: "Does something outside.",
+  runs: "outside",
+  fields: {
+    args: { type: "any", templated: true, description: "Anything." },
+    note: { type: "string", templated: true, description: "A text." },
+    source: { type: "string", description: "Not templated." },
+  },
+  timeoutDefaultMs: 60_000,
+  timeoutMaxMs: 120_000,
+  failureCode: "MCP_TOOL_FAILED",
+}
+
+export const types: StepTypes = new Map([work, humanTask].map(t => [t.type, t]))
+
+/** Steps by id: what they depend on, or their further fields (`step`, `person`). Order is the document's. */
+export type Steps = { readonly [id: string]: readonly string[] | JsonObject }
+
+export const step = (dependsOn: readonly string[], more: JsonObject = {}): JsonObject => ({ depends_on: dependsOn, ...more })
+
+export const person = (dependsOn: readonly string[] = [], more: JsonObject = {}): JsonObject => ({
+  type: "human_task",
+  depends_on: dependsOn,
+  ...more,
+})
+
+export function graphOf(steps: Steps): JsonObject {
+  return {
+    steps: Object.entries(steps).map(([id, s]) => ({ id, type: "work", ...(isList(s) ? { depends_on: s } : s) })),
+  }
+}
+
+const isList = (s: readonly string[] | JsonObject): s is readonly string[] => Array.isArray(s)
+
+/** A run that nothing has happened to yet. */
+export function created(steps: Steps, facts: Partial<RunFacts> = {}): RunState {
+  const graph = graphOf(steps)
+  expect(checkStructure(graph, types)).toEqual([])
+  return initialState({ ...FACTS, ...facts }, compilePlan(graph, types))
+}
+
+/** The same run behind its start. */
+export function started(steps: Steps, facts: Partial<RunFacts> = {}): RunState {
+  return decide(created(steps, facts), { type: "Start" }, at(0)).state
+}
+
+const START_MS = Date.UTC(2026, 5, 10, 8)
+
+const FACTS: RunFacts = {
+  runId: "run-1",
+  tenantId: "tenant-1",
+  projectId: "project-1",
+  workflowId: "workflow-1",
+  version: 3,
+  triggerType: "api",
+  userId: "user-1",
+  startedAt: START_MS,
+  input: {},
+  excludedStepIds: [],
+}
+
+/** Milliseconds since the epoch, so many seconds after the start of every run here. */
+export const at = (seconds: number): number => START_MS + seconds * 1000
+
+/** The decision for the last input, after all the others; all at the same moment. */
+export function when(state: RunState, ...inputs: readonly RunInput[]): Decision {
+  return whenAt(state, 0, ...inputs)
+}
+
+export function whenAt(state: RunState, seconds: number, ...inputs: readonly RunInput[]): Decision {
+  let decision: Decision = { events: [], state }
+  for (const input of inputs) decision = decide(decision.state, input, at(seconds))
+  return decision
+}
+
+/** The state after some inputs. */
+export function after(state: RunState, ...inputs: readonly RunInput[]): RunState {
+  return when(state, ...inputs).state
+}
+
+export const start: RunInput = { type: "Start" }
+export const pause: RunInput = { type: "Pause", by: "ann" }
+export const resume: RunInput = { type: "Resume", by: "ann" }
+export const clock: RunInput = { type: "ClockReached" }
+export const stopNow: RunInput = { type: "Stop", mode: "immediate", drainMs: 0, by: "ann" }
+export const stopGracefully = (drainMs = 30_000): RunInput => ({ type: "Stop", mode: "graceful", drainMs, by: "ann" })
+
+export const succeeded = (stepId: string, result: Json = {}, attempt = 1): RunInput => ({
+  type: "StepSucceeded",
+  stepId,
+  attempt,
+  result,
+})
+
+/** A failure that may be tried again, unless `failure` says otherwise. */
+export function errored(stepId: string, attempt = 1, failure: Partial<Failure> = {}, jitter = 0.5): RunInput {
+  return {
+    type: "StepErrored",
+    stepId,
+    attempt,
+    failure: { code: "MCP_TOOL_FAILED", message: "no route", retryable: true, ...failure },
+    jitter,
+  }
+}
+
+export const answered = (taskId: string, approved: boolean, result: JsonObject = {}): RunInput => ({
+  type: "TaskCompleted",
+  taskId,
+  approved,
+  result,
+  by: "bob",
+})
+export const approved = (taskId: string, result: JsonObject = {}) => answered(taskId, true, result)
+export const rejected = (taskId: string, result: JsonObject = {}) => answered(taskId, false, result)
+
+/** One line an event: its type, its step, and what sets it apart. */
+export function summary(event: RunEvent): string {
+  switch (event.type) {
+    case "run_started":
+      return "run_started"
+    case "step_started":
+      return words("step_started", event.stepId, event.data.attempt > 1 && `#${event.data.attempt}`)
+    case "step_completed":
+      return words("step_completed", event.stepId, "skipped" in event.data && event.data.reason)
+    case "state_changed":
+      return words("state_changed", event.data.to, event.data.pause_reason)
+    default:
+      return words(event.type, event.stepId)
+  }
+}
+
+const words = (...parts: readonly (string | false | undefined)[]) => parts.filter(Boolean).join(" ")
+
+export const told = (decision: Decision): readonly string[] => decision.events.map(summary)
+
+export function stepOf(state: RunState, id: string): StepState {
+  return state.steps[state.plan.indexOf.get(id)!]!
+}
+
+/** The first event of a type, of one step if it is named. */
+export function eventOf<T extends RunEvent["type"]>(
+  decision: Decision,
+  type: T,
+  stepId?: string,
+): Extract<RunEvent, { type: T }> {
+  const found = decision.events.find(e => e.type === type && (stepId === undefined || ("stepId" in e && e.stepId === stepId)))
+  expect(found).toBeDefined()
+  return found as Extract<RunEvent, { type: T }>
+}
