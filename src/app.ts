@@ -6,8 +6,9 @@ import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
 import { openVault } from "./adapters/vault/open.ts"
 import { api } from "./api.ts"
-import type { Config } from "./config.ts"
+import { type Config, childEnvironment } from "./config.ts"
 import { createConnectors } from "./connectors/registry.ts"
+import { CHILDREN, WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
 import { createEdge } from "./http/server.ts"
@@ -82,12 +83,17 @@ export async function createApp(deps: AppDeps) {
   const tenants = new TenantService({ store: new TenantStore(db), access, auth, pats, clock, ids })
 
   const lua = createLuaSandbox({ command: selfCommand(), size: config["lua.children"] })
-  const sqliteChildren = createChildPool({ command: [...selfCommand(), "__child", "sqlite"], size: 2, maxWaiting: 10_000 })
+  const sqliteChildren = createChildPool({
+    command: [...selfCommand(), "__child", "sqlite"],
+    size: CHILDREN,
+    maxWaiting: WAITING_MAX,
+    env: childEnvironment(),
+  })
   const connectors = createConnectors({
     sqlite: {
       children: sqliteChildren,
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),
-      allowedRoots: [],
+      allowedRoots: config["sqlite.roots"],
       forbiddenRoots: [directory.path],
     },
   })

@@ -28,6 +28,9 @@ export const SETTINGS = {
   "auth.open_registration": flag(false, "Lets anybody who reaches the instance register. Otherwise people are invited."),
   "auth.trust_proxy": flag(false, "Takes a caller's address from X-Forwarded-For. Only behind a proxy that sets it."),
   "runs.drain_limit_s": integer(600, 1, 86_400, "How long a graceful stop lets steps go on before it stops them."),
+  "sqlite.roots": paths(
+    "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
+  ),
   "lua.children": integer(2, 1, 64, "Sandbox processes for Lua: as many scripts run at a time."),
   "shutdown.grace_s": integer(
     5,
@@ -85,6 +88,12 @@ export function processEnvironment(): Readonly<Record<string, string | undefined
   return process.env
 }
 
+/** What a child of this program needs of the environment: where it may unpack its SQLite addon. Everything else stays out. */
+export function childEnvironment(): Record<string, string> {
+  const names = ["TMPDIR", "BUN_TMPDIR", "TEMP", "TMP", "SystemRoot"]
+  return Object.fromEntries(names.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+}
+
 export function flagOf(key: string): string {
   return `--${key.replaceAll(/[._]/g, "-")}`
 }
@@ -140,6 +149,15 @@ function text(value: string, description: string): Setting<string> {
 function path(value: string, description: string): Setting<string> {
   const read = (v: unknown) => (typeof v === "string" && v !== "" ? resolve(v) : undefined)
   return { default: resolve(value), description, expected: "a path", read }
+}
+
+function paths(description: string): Setting<readonly string[]> {
+  const read = (v: unknown) => {
+    const given = Array.isArray(v) ? v : typeof v === "string" ? v.split(",") : [undefined]
+    const trimmed = given.map(p => (typeof p === "string" ? p.trim() : ""))
+    return trimmed.includes("") ? undefined : trimmed.map(p => resolve(p))
+  }
+  return { default: [], description, expected: "a list of paths", read }
 }
 
 function integer(value: number, from: number, to: number, description: string): Setting<number> {

@@ -67,7 +67,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 /** Every setting as a flag; what was not given is left to environment, file and default. */
 function withSettings(command: Command): Command {
   for (const [key, setting] of Object.entries(SETTINGS)) {
-    const shown = setting.default === "" ? "" : ` (default: ${key === "data" ? "./agentruntime-data" : setting.default})`
+    const value = key === "data" ? "./agentruntime-data" : String(setting.default)
+    const shown = value === "" ? "" : ` (default: ${value})`
     command.option(`${flagOf(key)} <value>`, setting.description + shown)
   }
   return command.option("--config <path>", "configuration file (TOML); default: agentruntime.toml in the data directory")

@@ -1,5 +1,5 @@
 /** The contract's Appendix A as it stands there: slug, tools, configuration keys (`*` required, `=` default). */
-export const APPENDIX = String.raw`
+export const APPENDIX = `
 | activecampaign | activecampaign_get_users_me, activecampaign_create_contact, activecampaign_update_contact, activecampaign_list_contacts, activecampaign_subscribe_or_unsubscribe_contact_from_list, activecampaign_add_tag_to_contact, activecampaign_add_contact_to_account, activecampaign_create_account, activecampaign_update_account | activecampaign_api_url* activecampaign_api_token* activecampaign_http_timeout_second=45 |
 | brave | brave_web_search, brave_summarizer, brave_news_search, brave_local_search, brave_image_search, brave_video_search | APIKey* APIBase |
 | browserless | capture_screenshot, generate_pdf, scrape_url, run_bql_query, get_website_performance | APIToken* APIBase |

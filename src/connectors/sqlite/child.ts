@@ -1,6 +1,7 @@
 import { type ChildAnswer, serveJobs } from "../../adapters/sandbox/child-loop.ts"
 import { assert, messageOf } from "../../kernel/errors.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
+import { CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
 import { type Connect, Connections, type SqliteHandle } from "./connections.ts"
 import { databaseInfo, describeTable, listIndexes, listTables, listViews, sampleRows, tableSchema } from "./inspect.ts"
 import { SAMPLE_ROWS_DEFAULT } from "./limits.ts"
@@ -14,7 +15,11 @@ import { PROBE_ROOT, Refused, type SqliteAnswer, type SqliteRequest } from "./pr
  */
 export function serveSqlite(connect: Connect): void {
   const handle = createSqliteHandler(connect)
-  serveJobs((request): ChildAnswer => ({ json: JSON.stringify(handle(request as SqliteRequest)) }))
+  serveJobs((request): ChildAnswer => {
+    const json = JSON.stringify(handle(request as SqliteRequest))
+    // SQLite may build a value of 1 GB on the way to a small answer; such a child is replaced at once.
+    return { json, spent: process.memoryUsage.rss() > CHILD_MEMORY_MAX_BYTES }
+  })
 }
 
 export function createSqliteHandler(connect: Connect): (request: SqliteRequest) => SqliteAnswer {

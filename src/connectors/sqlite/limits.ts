@@ -14,6 +14,6 @@ export const OPEN_CONNECTIONS_MAX = 8
 export const LIST_MAX = 2_000
 /** Children at a time, and calls that may wait for one. */
 export const CHILDREN = 2
-export const WAITING_MAX = 200
+export const WAITING_MAX = 100_000
 /** A lock is given up this long before the deadline, so that SQLite's own words reach the caller. */
 export const LOCK_MARGIN_MS = 150

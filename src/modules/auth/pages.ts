@@ -158,7 +158,7 @@ const SUBMIT = `
   }`
 
 const STYLE = `
-  :root { color-scheme: light dark; --line: #8884; --soft: #777; --accent: #3257d5; --ink: #fff; --bad: #b3261e }
+  :root { color-scheme: light dark; --line: #8884; --field: #8a8a8a; --soft: #6b6b6b; --accent: #3257d5; --ink: #fff; --bad: #b3261e }
   @media (prefers-color-scheme: dark) { :root { --soft: #9a9a9a; --accent: #9db4ff; --ink: #10141f; --bad: #ff9a92 } }
   * { box-sizing: border-box }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
@@ -169,8 +169,8 @@ const STYLE = `
   .lead { margin: 0 0 1.5rem } .small, span { color: var(--soft); font-size: .875rem; font-weight: 400 }
   a { color: var(--accent) }
   label { display: block; margin: 0 0 1rem; font-weight: 550 }
-  input { display: block; width: 100%; margin-top: .3rem; padding: .6rem .7rem; font: inherit; color: inherit; background: transparent;
-    border: 1px solid var(--line); border-radius: .5rem }
+  input { display: block; width: 100%; margin-top: .3rem; padding: .6rem .7rem; font: inherit; font-weight: 400; color: inherit;
+    background: transparent; border: 1px solid var(--field); border-radius: .5rem }
   input[readonly] { color: var(--soft) }
   button { width: 100%; padding: .65rem 1rem; font: inherit; font-weight: 600; border: 0; border-radius: .5rem; background: var(--accent);
     color: var(--ink); cursor: pointer }

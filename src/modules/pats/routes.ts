@@ -19,7 +19,7 @@ export const patRoutes = ({ gate, pats }: PatRouteDeps) =>
   new Elysia({ prefix: "/v1/pats" })
     .use(gate)
     .get(
-      "/",
+      "",
       async ({ caller, query }) => {
         const page = pageOf(query)
         const { items, total } = await pats.list(caller, page)
@@ -33,7 +33,7 @@ export const patRoutes = ({ gate, pats }: PatRouteDeps) =>
       },
     )
     .post(
-      "/",
+      "",
       async ({ caller, body, status }) => {
         const { pat, token } = await pats.create(caller, { displayName: body.display_name, scopes: body.scopes })
         return status(201, {

@@ -58,8 +58,8 @@ export class RunCommands {
     const runId = runIdOf(params)
     const workflow = await this.deps.workflows.row(caller, workflowId)
     const version = await this.deps.workflows.versionToRun(workflow, versionOf(params))
+    this.deps.workflows.requireRunnable(version)
     const plan = this.deps.workflows.planOfRow(version)
-    requireRunnable(plan)
     requireToolScope(caller, plan)
     const facts: RunFacts = {
       runId: runId ?? this.deps.ids.uuid(),
@@ -113,14 +113,6 @@ function refusal(status: string, pauseReason: string | null, input: RunInput): A
     })
   }
   return new AppError("conflict", `run is ${status}`, { code: "INVALID_RUN_STATE", fields: { status } })
-}
-
-function requireRunnable(plan: Plan): void {
-  const missing = plan.steps.find(s => s.type.runs === "unavailable")
-  if (missing) {
-    const sentence = `step ${missing.id} is of type ${missing.type.type}, which this version cannot run yet`
-    throw new AppError("invalid", sentence, { code: "STEP_TYPE_UNAVAILABLE" })
-  }
 }
 
 /** Tools need their own scope (contract G-1). */

@@ -42,7 +42,7 @@ export const projectRoutes = ({ gate, tenants }: ProjectRouteDeps) =>
   new Elysia({ prefix: "/v1/projects" })
     .use(gate)
     .get(
-      "/",
+      "",
       async ({ caller, query }) => {
         const page = pageOf(query)
         const { items, total } = await tenants.projects(caller, query.archived ? "with_archived" : "active", page)
@@ -55,7 +55,7 @@ export const projectRoutes = ({ gate, tenants }: ProjectRouteDeps) =>
         detail: { summary: "Projects of the workspace in which I have a role", tags: ["projects"] },
       },
     )
-    .post("/", async ({ caller, body, status }) => status(201, projectOnWire(await tenants.createProject(caller, body))), {
+    .post("", async ({ caller, body, status }) => status(201, projectOnWire(await tenants.createProject(caller, body))), {
       permit: OWN,
       body: ProjectRequest,
       response: { 201: Project },

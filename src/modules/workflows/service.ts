@@ -1,4 +1,4 @@
-import { compilePlan, type Plan } from "../../engine/graph.ts"
+import { compilePlan, type Plan, stepDocuments } from "../../engine/graph.ts"
 import type { StepTypes } from "../../engine/step-type.ts"
 import { checkStructure } from "../../engine/structure.ts"
 import type { Page } from "../../http/paging.ts"
@@ -14,6 +14,9 @@ import type { VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
 
 /** Plans kept compiled. Versions never change, so they never go stale. */
 const PLANS_MAX = 500
+
+/** Execution controls that change what runs, and that the engine does not know yet. */
+const UNAVAILABLE_FIELDS = ["no_auto_start", "terminal", "skip_when", "input_allowlist"]
 
 export interface WorkflowDraft {
   readonly name: string
@@ -125,6 +128,21 @@ export class WorkflowService implements PlanSource {
     return version
   }
 
+  /** Refuses what this version stores but could not run as its author meant it. */
+  requireRunnable(version: VersionRow): void {
+    for (const step of stepDocuments(version.graph)) {
+      const type = this.deps.types.get(String(step.type))
+      if (type?.runs === "unavailable") {
+        const sentence = `step ${String(step.id)} is of type ${type.type}, which this version cannot run yet`
+        throw new AppError("invalid", sentence, { code: "STEP_TYPE_UNAVAILABLE" })
+      }
+      const field = UNAVAILABLE_FIELDS.find(name => isMeant(step[name]))
+      if (field === undefined) continue
+      const sentence = `step ${String(step.id)} uses ${field}, which this version cannot follow yet; remove it to run the workflow`
+      throw new AppError("invalid", sentence, { code: "STEP_FIELD_UNAVAILABLE" })
+    }
+  }
+
   async planOf(workflowId: string, version: number): Promise<Plan> {
     const key = `${workflowId}/${version}`
     const known = this.#plans.get(key)
@@ -160,6 +178,16 @@ export class WorkflowService implements PlanSource {
     await this.row(caller, id)
     return archived()
   }
+}
+
+function isMeant(value: Json | undefined): boolean {
+  return !(
+    value === undefined ||
+    value === null ||
+    value === false ||
+    value === "" ||
+    (Array.isArray(value) && value.length === 0)
+  )
 }
 
 function archived(): AppError {

@@ -69,6 +69,9 @@ function referenceOf(job: StepJob): InstanceReference {
   return { tenantId, projectId, ...(instanceId === "" ? {} : { instanceId }), ...(serverUrl === "" ? {} : { serverUrl }) }
 }
 
+/** A connector's own limit comes first: its sentence says more. */
+const GRACE_MS = 50
+
 /** A connector that does not heed its limit cannot hold the attempt longer; whatever it still says is not heard. */
 function callInTime(
   signal: AbortSignal,
@@ -76,7 +79,6 @@ function callInTime(
   limitMs: number,
   call: (context: CallContext) => Promise<ToolResult>,
 ): Promise<ToolResult> {
-  const GRACE_MS = 50
   const controller = new AbortController()
   return new Promise((resolve, reject) => {
     const settle = (result: ToolResult) => {
@@ -88,7 +90,6 @@ function callInTime(
       controller.abort(signal.reason)
       settle({ ok: false, message: "the call was cancelled", retryable: false })
     }
-    // A little later than the connector's own limit, whose sentence says more.
     const timer = setTimeout(() => {
       controller.abort(new DOMException("the tool took too long", "TimeoutError"))
       settle({ ok: false, message: `the tool did not answer within ${limitMs / 1_000} s`, retryable: true, timeout: true })

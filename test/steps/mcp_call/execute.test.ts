@@ -1,0 +1,147 @@
+import { describe, expect, test } from "bun:test"
+import type { CallContext, Connector, ToolResult } from "../../../src/connectors/connector.ts"
+import type { InstanceReference, ResolveForRun } from "../../../src/connectors/resolve.ts"
+import type { JsonObject } from "../../../src/kernel/json.ts"
+import type { StepJob, StepOutcome } from "../../../src/runtime/ports.ts"
+import { createMcpCallExecutor } from "../../../src/steps/mcp_call/execute.ts"
+import { mcpCall } from "../../../src/steps/mcp_call/step.ts"
+
+const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
+  tenantId: "acme",
+  projectId: "p1",
+  workflowId: "w",
+  runId: "r",
+  stepId: "s",
+  stepType: "mcp_call",
+  attempt: 1,
+  idempotencyKey: "r:s:0",
+  config: { server_url: "https://router.agentruntime.io/demo/mcp", tool_name: "echo", ...config },
+  scope: () => ({}),
+  timeoutMs: 5_000,
+  ...change,
+})
+
+/** A connector with one tool whose answer the test gives, and what it was asked. */
+function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolResult> | ToolResult) {
+  const asked: { args: JsonObject; context: CallContext }[] = []
+  const references: InstanceReference[] = []
+  const demo: Connector = {
+    slug: "demo",
+    name: "Demo",
+    description: "",
+    category: "",
+    authKind: "none",
+    status: "ga",
+    configSchema: {},
+    tools: [
+      {
+        name: "echo",
+        description: "",
+        inputSchema: { type: "object", properties: { n: { type: "integer", default: 7 } }, additionalProperties: false },
+      },
+    ],
+    async call(_tool, args, context) {
+      asked.push({ args, context })
+      return await answer(args, context)
+    },
+  }
+  const resolve: ResolveForRun = async reference => {
+    references.push(reference)
+    if (reference.serverUrl?.includes("unknown"))
+      return { ok: false, reason: "unknown_server", message: "server_url names no server" }
+    const slug = reference.serverUrl?.includes("elsewhere") ? "elsewhere" : "demo"
+    return { ok: true, instanceId: "i1", slug, config: { key: "value" } }
+  }
+  const executor = createMcpCallExecutor({ resolve, connectors: new Map([["demo", demo]]) })
+  const run = (config: JsonObject, change?: Partial<StepJob>, signal = new AbortController().signal) =>
+    executor.execute(job(config, change), signal)
+  return { run, asked, references }
+}
+
+const echo = () => setUp(args => ({ ok: true, value: { rows: [args] } }))
+const failed = (message: string, retryable: boolean): StepOutcome => ({
+  ok: false,
+  failure: { code: "MCP_TOOL_FAILED", message, retryable },
+})
+
+describe("the executor of mcp_call", () => {
+  test("gives the tool's JSON object as the step's result", async () => {
+    expect(await echo().run({ tool_args: { n: 1 } })).toEqual({ ok: true, result: { rows: [{ n: 1 }] } })
+  })
+
+  test("fills in defaults and reads numbers out of text", async () => {
+    const { run, asked } = echo()
+    await run({})
+    await run({ tool_args: { n: "3" } })
+    expect(asked.map(a => a.args)).toEqual([{ n: 7 }, { n: 3 }])
+  })
+
+  test("hands on configuration, project and the same idempotency key on every attempt", async () => {
+    const { run, asked, references } = echo()
+    await run({ instance_id: "i1" }, { attempt: 1 })
+    await run({ instance_id: "i1" }, { attempt: 2, timeoutMs: null })
+    expect(asked.map(a => a.context.idempotencyKey)).toEqual(["r:s:0", "r:s:0"])
+    expect(asked[0]?.context).toMatchObject({ config: { key: "value" }, scope: { tenantId: "acme", projectId: "p1" } })
+    expect(asked[1]?.context.timeoutMs).toBeGreaterThan(59_000)
+    expect(references[0]).toEqual({
+      tenantId: "acme",
+      projectId: "p1",
+      instanceId: "i1",
+      serverUrl: "https://router.agentruntime.io/demo/mcp",
+    })
+  })
+
+  test("does not retry what only a change of the workflow can repair", async () => {
+    const { run, asked } = echo()
+    expect(await run({ server_url: "unknown" })).toEqual(failed("server_url names no server", false))
+    expect(await run({ server_url: "elsewhere" })).toEqual(failed("the tools of elsewhere are not part of this version", false))
+    expect(await run({ tool_name: "ecko" })).toEqual(failed('Demo has no tool "ecko"; it has echo', false))
+    expect(await run({ tool_args: { m: 1 } })).toEqual(failed(expect.stringContaining("m"), false))
+    expect(await run({ tool_args: "n=1" })).toEqual(failed("tool_args is not an object", false))
+    expect(asked).toEqual([])
+  })
+
+  test("a tool's own failure keeps its text and whether another try may help", async () => {
+    for (const retryable of [true, false]) {
+      expect(await setUp(() => ({ ok: false, message: "no such table: x", retryable })).run({})).toEqual(
+        failed("no such table: x", retryable),
+      )
+    }
+  })
+
+  test("a time-out says so", async () => {
+    const own = await setUp(() => ({ ok: false, message: "took longer", retryable: true, timeout: true })).run({})
+    expect(own).toMatchObject({ failure: { timeout: true, retryable: true, code: "MCP_TOOL_FAILED" } })
+  })
+
+  test("a connector that does not answer cannot hold the attempt", async () => {
+    const { run, asked } = setUp(() => new Promise<never>(() => {}))
+    const started = performance.now()
+    expect(await run({}, { timeoutMs: 100 })).toMatchObject({ ok: false, failure: { timeout: true, retryable: true } })
+    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(asked[0]?.context.signal.aborted).toBe(true)
+  })
+
+  test("a stop reaches the tool and ends the attempt at once", async () => {
+    const { run, asked } = setUp(() => new Promise<never>(() => {}))
+    const controller = new AbortController()
+    const outcome = run({}, {}, controller.signal)
+    await Bun.sleep(5)
+    controller.abort()
+    expect(await outcome).toEqual(failed("the call was cancelled", false))
+    expect(asked[0]?.context.signal.aborted).toBe(true)
+    expect(await run({}, {}, controller.signal)).toEqual(failed("the call was cancelled", false))
+    expect(asked).toHaveLength(1)
+  })
+})
+
+test("the step type asks for a tool and for one way to its server", () => {
+  expect(mcpCall).toMatchObject({
+    type: "mcp_call",
+    runs: "outside",
+    oneOf: [["server_url", "instance_id"]],
+    timeoutDefaultMs: 60_000,
+  })
+  expect(mcpCall.fields.tool_name?.required).toBe(true)
+  expect(mcpCall.fields.tool_args?.templated).toBe(true)
+})
