@@ -4,7 +4,9 @@ import { AppError } from "../kernel/errors.ts"
 import { doctor } from "./doctor.ts"
 import { type InitOptions, init } from "./init.ts"
 import { migrate } from "./migrate.ts"
+import { rotateKey } from "./rotate-key.ts"
 import { serve } from "./serve.ts"
+import { signInLink } from "./sign-in-link.ts"
 import { VERSION, version } from "./version.ts"
 
 const EXIT_USAGE = 2
@@ -38,6 +40,22 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   withSettings(program.command("migrate").description("bring the database up to date without serving")).action(async options => {
     code = await migrate(configOf(options))
   })
+
+  withSettings(
+    program
+      .command("sign-in-link")
+      .description("make a one-time link that sets an admin's e-mail and password; stop the server first"),
+  )
+    .option("--workspace <slug>", "workspace", "default")
+    .action(async options => {
+      code = await signInLink(configOf(options), options)
+    })
+
+  withSettings(program.command("rotate-key").description("replace the master key; stop the server first")).action(
+    async options => {
+      code = await rotateKey(configOf(options))
+    },
+  )
 
   withSettings(program.command("doctor").description("check whether the instance can run here, and say what to do if not"))
     .option("--json", "print one line of JSON")

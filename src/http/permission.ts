@@ -1,3 +1,5 @@
+import { AppError } from "../kernel/errors.ts"
+
 /** PAT scopes (contract §2.3, G-1). */
 export const SCOPES = [
   "workflow:read",
@@ -72,3 +74,7 @@ export const WRITE_WORKFLOWS: readonly Scope[] = ["workflow:write", "workflow:ru
 export const RUN_WORKFLOWS: readonly Scope[] = ["workflow:run"]
 export const READ_MCP: readonly Scope[] = ["mcp:read", "mcp:write", "mcp:execute"]
 export const WRITE_MCP: readonly Scope[] = ["mcp:write", "mcp:execute"]
+
+export function insufficientScope(scope: string): AppError {
+  return new AppError("forbidden", `insufficient scope: ${scope}`, { code: "INSUFFICIENT_SCOPE" })
+}

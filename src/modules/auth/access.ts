@@ -1,7 +1,7 @@
 import type { ProjectRole, Role, Scope } from "../../http/permission.ts"
+import { hashToken } from "../../http/tokens.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { LastUse, type LastUseStore } from "./last-use.ts"
-import { hashToken } from "./tokens.ts"
 
 /** Tokens whose facts are held in memory; the oldest give way. */
 const CACHE_MAX_TOKENS = 10_000

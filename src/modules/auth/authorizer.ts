@@ -1,10 +1,18 @@
 import type { Authorizer } from "../../http/gate.ts"
-import { type Caller, NOBODY, type Permission, type Role, roleAtLeast, type ScopeRule } from "../../http/permission.ts"
+import {
+  type Caller,
+  insufficientScope,
+  NOBODY,
+  type Permission,
+  type Role,
+  roleAtLeast,
+  type ScopeRule,
+} from "../../http/permission.ts"
+import { isPat } from "../../http/tokens.ts"
 import { AppError, assert } from "../../kernel/errors.ts"
 import type { Access, Identity, TenantAccess } from "./access.ts"
 import { sessionToken } from "./cookie.ts"
 import type { Origins } from "./origins.ts"
-import { isPat } from "./tokens.ts"
 
 export interface AuthorizerDeps {
   readonly access: Pick<Access, "ofPat" | "ofSession">
@@ -106,10 +114,6 @@ function checkScopes(held: readonly string[], rule: ScopeRule): void {
       code: "SESSION_REQUIRED",
     })
   if (!rule.some(scope => held.includes(scope))) throw insufficientScope(rule[0] ?? "")
-}
-
-export function insufficientScope(scope: string): AppError {
-  return new AppError("forbidden", `insufficient scope: ${scope}`, { code: "INSUFFICIENT_SCOPE" })
 }
 
 function roleTooSmall(needed: Role): AppError {

@@ -1,4 +1,4 @@
-import { isToken } from "./tokens.ts"
+import { isToken } from "../../http/tokens.ts"
 
 export const SESSION_COOKIE = "agentruntime_session"
 

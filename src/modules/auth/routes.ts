@@ -33,7 +33,7 @@ export interface AuthRouteDeps {
 
 const PUBLIC: Permission = { access: "public" }
 const SESSION: Permission = { access: "user", scopes: "none" }
-const tags = ["auth"]
+const tags = ["Auth"]
 
 interface Call {
   readonly request: Request
@@ -199,7 +199,9 @@ const googleRoutes = (gate: Gate) =>
     })
 
 function missing(setting: string, what: string, code: string): never {
-  throw new AppError("unavailable", `${what} is not set up on this instance: set ${setting}`, { code })
+  throw new AppError("unavailable", `${what} is not available in this version; a later one will take the setting ${setting}`, {
+    code,
+  })
 }
 
 /** The gate has seen a good session; its token is in the cookie. */

@@ -1,17 +1,18 @@
 import type { Role } from "../../http/permission.ts"
+import { hashToken, isToken, newToken } from "../../http/tokens.ts"
 import type { Clock } from "../../kernel/clock.ts"
+import { normalEmail } from "../../kernel/email.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
+import { checkSlug } from "../../kernel/slug.ts"
 import { UniqueViolation } from "../../storage/database.ts"
 import type { LinkPurpose } from "../../storage/schema/identity.ts"
 import type { Access } from "./access.ts"
 import { ATTEMPTS_KEPT_MS, Attempts } from "./attempts.ts"
 import { unauthenticated } from "./authorizer.ts"
-import { normalEmail } from "./email.ts"
 import { checkPassword, type Passwords } from "./password.ts"
 import { sessionEnd } from "./sessions.ts"
 import type { AuthStore, LinkData, NewUser, Refusal } from "./store.ts"
-import { hashToken, isToken, newToken } from "./tokens.ts"
 
 const MINUTE_MS = 60_000
 const LINK_LIFETIME_MS: Readonly<Record<LinkPurpose, number>> = {
@@ -21,7 +22,6 @@ const LINK_LIFETIME_MS: Readonly<Record<LinkPurpose, number>> = {
 }
 const NAME_MAX_CHARS = 100
 const USER_AGENT_MAX_CHARS = 200
-const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 export interface AuthDeps {
   readonly store: AuthStore
@@ -308,14 +308,6 @@ export class AuthService {
     checkPassword(password)
     return this.deps.passwords.hash(password)
   }
-}
-
-/** Slugs of workspaces and projects. */
-export function checkSlug(slug: string): void {
-  if (SLUG.test(slug)) return
-  throw new AppError("invalid", "a slug is 1 to 63 lower-case letters, digits and dashes, with no dash at either end", {
-    code: "SLUG_INVALID",
-  })
 }
 
 function linkIsOver(): AppError {

@@ -13,7 +13,7 @@ export interface PatRouteDeps {
 
 const MANAGE: Permission = { access: "project", role: "project_contributor", scopes: ["pat:manage"] }
 const REVEAL: Permission = { access: "project", role: "project_viewer", scopes: ["pat:manage"] }
-const tags = ["pats"]
+const tags = ["Personal access tokens"]
 
 export const patRoutes = ({ gate, pats }: PatRouteDeps) =>
   new Elysia({ prefix: "/v1/pats" })

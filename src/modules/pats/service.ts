@@ -1,13 +1,12 @@
 import type { Vault } from "../../adapters/vault/vault.ts"
 import type { Page, PageOf } from "../../http/paging.ts"
-import { type Caller, roleAtLeast, SCOPES, type Scope } from "../../http/permission.ts"
+import { type Caller, insufficientScope, roleAtLeast, SCOPES, type Scope } from "../../http/permission.ts"
+import { hashToken, newPat } from "../../http/tokens.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import type { Writer } from "../../storage/database.ts"
 import type { AccessChanges } from "../auth/access.ts"
-import { insufficientScope } from "../auth/authorizer.ts"
-import { hashToken, newPat } from "../auth/tokens.ts"
 import type { PatRow, PatStore, ProjectKey } from "./store.ts"
 
 /** Of one person in one project, not counting revoked ones. */

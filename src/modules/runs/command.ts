@@ -1,7 +1,7 @@
 import type { Plan } from "../../engine/graph.ts"
 import type { RunInput } from "../../engine/inputs.ts"
 import type { RunFacts } from "../../engine/state.ts"
-import type { Caller } from "../../http/permission.ts"
+import { type Caller, insufficientScope } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
@@ -119,7 +119,7 @@ function refusal(status: string, pauseReason: string | null, input: RunInput): A
 function requireToolScope(caller: Caller, plan: Plan): void {
   if (caller.scopes === null || caller.scopes.includes("mcp:execute")) return
   if (!plan.steps.some(s => s.type.type === "mcp_call")) return
-  throw new AppError("forbidden", "insufficient scope: mcp:execute", { code: "INSUFFICIENT_SCOPE" })
+  throw insufficientScope("mcp:execute")
 }
 
 function answerOf(row: RunRow): CommandAnswer {

@@ -52,27 +52,27 @@ export const projectRoutes = ({ gate, tenants }: ProjectRouteDeps) =>
         permit: READ,
         query: t.Object({ ...pageQuery, archived: t.Optional(t.Boolean({ description: "Archived ones, too." })) }),
         response: ProjectList,
-        detail: { summary: "Projects of the workspace in which I have a role", tags: ["projects"] },
+        detail: { summary: "Projects of the workspace in which I have a role", tags: ["Projects"] },
       },
     )
     .post("", async ({ caller, body, status }) => status(201, projectOnWire(await tenants.createProject(caller, body))), {
       permit: OWN,
       body: ProjectRequest,
       response: { 201: Project },
-      detail: { summary: "Make a project", tags: ["projects"] },
+      detail: { summary: "Make a project", tags: ["Projects"] },
     })
     .get("/:id", async ({ caller, params }) => projectOnWire(await tenants.project(caller, params.id)), {
       permit: READ,
       params: ProjectParams,
       response: Project,
-      detail: { summary: "One project", tags: ["projects"] },
+      detail: { summary: "One project", tags: ["Projects"] },
     })
     .patch("/:id", async ({ caller, params, body }) => projectOnWire(await tenants.changeProject(caller, params.id, body)), {
       permit: CHANGE,
       params: ProjectParams,
       body: ProjectPatch,
       response: Project,
-      detail: { summary: "Rename a project, or bring an archived one back", tags: ["projects"] },
+      detail: { summary: "Rename a project, or bring an archived one back", tags: ["Projects"] },
     })
     .delete(
       "/:id",
@@ -84,7 +84,7 @@ export const projectRoutes = ({ gate, tenants }: ProjectRouteDeps) =>
         permit: OWN,
         params: ProjectParams,
         response: { 204: t.Void() },
-        detail: { summary: "Archive a project", tags: ["projects"] },
+        detail: { summary: "Archive a project", tags: ["Projects"] },
       },
     )
 
@@ -103,7 +103,7 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         params: TenantParams,
         query: t.Object(pageQuery),
         response: MemberList,
-        detail: { summary: "Members of the workspace and their roles", tags: ["members"] },
+        detail: { summary: "Members of the workspace and their roles", tags: ["Members"] },
       },
     )
     .post(
@@ -124,7 +124,7 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         params: TenantParams,
         body: Invite,
         response: { 201: Invited },
-        detail: { summary: "Invite somebody: returns a link that works once, for seven days", tags: ["members"] },
+        detail: { summary: "Invite somebody: returns a link that works once, for seven days", tags: ["Members"] },
       },
     )
     .patch(
@@ -135,7 +135,7 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         params: MemberParams,
         body: MemberPatch,
         response: Member,
-        detail: { summary: "Change a member's roles", tags: ["members"] },
+        detail: { summary: "Change a member's roles", tags: ["Members"] },
       },
     )
     .delete(
@@ -148,7 +148,7 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         permit: CHANGE,
         params: MemberParams,
         response: { 204: t.Void() },
-        detail: { summary: "Remove a member, or leave; ends the member's tokens in the workspace", tags: ["members"] },
+        detail: { summary: "Remove a member, or leave; ends the member's tokens in the workspace", tags: ["Members"] },
       },
     )
     .post(
@@ -161,7 +161,7 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         permit: { access: "user", scopes: "none" },
         body: InviteToken,
         response: { 204: t.Void() },
-        detail: { summary: "Accept an invitation with the account I am signed in with", tags: ["members"] },
+        detail: { summary: "Accept an invitation with the account I am signed in with", tags: ["Members"] },
       },
     )
 

@@ -23,13 +23,13 @@ const tags = ["Workflows"]
 export const workflowRoutes = (deps: { gate: Gate; workflows: WorkflowService; dryRun: DryRun }) =>
   new Elysia({ prefix: "/v1/workflows" })
     .use(deps.gate)
-    .get("/", ({ caller, query }) => deps.workflows.list(caller, pageOf(query)), {
+    .get("", ({ caller, query }) => deps.workflows.list(caller, pageOf(query)), {
       permit: READ,
       query: t.Object(pageQuery),
       response: workflowListShape,
       detail: { summary: "List workflows, last changed first; archived ones are left out", tags },
     })
-    .post("/", async ({ caller, body, status }) => status(201, await deps.workflows.create(caller, body as WorkflowDraft)), {
+    .post("", async ({ caller, body, status }) => status(201, await deps.workflows.create(caller, body as WorkflowDraft)), {
       permit: WRITE,
       body: createWorkflowShape,
       response: { 201: workflowShape },

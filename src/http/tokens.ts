@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { Ids } from "../../kernel/ids.ts"
+import type { Ids } from "../kernel/ids.ts"
 
 /** 32 bytes: 43 characters of base64url. */
 const TOKEN_BYTES = 32

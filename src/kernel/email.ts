@@ -1,4 +1,4 @@
-import { AppError } from "../../kernel/errors.ts"
+import { AppError } from "./errors.ts"
 
 const EMAIL_MAX_CHARS = 254
 const EMAIL = /^[^\s@"<>,;]+@[^\s@"<>,;]+$/

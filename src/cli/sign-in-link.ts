@@ -1,0 +1,15 @@
+import type { Config } from "../config.ts"
+import { openInstance } from "./instance.ts"
+
+/** The way back in for an admin who lost the password: whoever may read the data directory may also make a link. */
+export async function signInLink(config: Config, options: { workspace: string }): Promise<number> {
+  const instance = await openInstance(config)
+  try {
+    const token = await instance.app.auth.createSetupLink(options.workspace)
+    const url = config.public_url || `http://${config.host}:${config.port}`
+    console.log(`Start the server, then open this once within 30 minutes:\n${url}/setup?token=${token}`)
+    return 0
+  } finally {
+    await instance.close()
+  }
+}
