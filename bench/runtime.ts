@@ -25,6 +25,11 @@ export const nothing: StepType = {
 
 export const doNothing: StepExecutor = { execute: async () => ({ ok: true, result: {} }) }
 
+/** A run of this graph ends with its start, so that nothing goes on behind the answer: 3 events and the run's row. */
+export const nothingToWaitFor: JsonObject = {
+  steps: [{ id: "off", name: "Off", type: "lua_script", script: "return {}", enabled: false }],
+}
+
 /** `length` steps, each waiting for the one before. */
 export function sequence(length: number, step: JsonObject): JsonObject {
   const steps = Array.from({ length }, (_, i) => ({ ...step, id: `s${i}`, name: `Step ${i}`, depends_on: i === 0 ? [] : [`s${i - 1}`] }))

@@ -35,10 +35,7 @@ export interface Instance {
 
 /** Locks the data directory, brings the database up to date and builds the app on it. */
 export async function openInstance(config: Config): Promise<Instance> {
-  const log = pino(
-    { level: config["log.level"], base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ dest: 2, sync: true }),
-  )
+  const log = createLog(config)
   const directory = dataDirectory(config.data)
   prepareDataDirectory(directory)
   const lock: Lock = lockDataDirectory(directory, process.pid)
@@ -75,6 +72,17 @@ export async function openInstance(config: Config): Promise<Instance> {
       return inFlight
     },
   }
+}
+
+/** JSON lines on stderr; stdout is for what people asked to see. Written at once, so that a crash loses no line. */
+function createLog(config: Config): pino.Logger {
+  const options = {
+    level: config["log.level"],
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  return pino(options, pino.destination({ dest: 2, sync: true }))
 }
 
 const systemIds: Ids = {

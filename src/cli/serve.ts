@@ -4,6 +4,9 @@ import { runExample } from "./example.ts"
 import { DEFAULT_PROJECT, DEFAULT_WORKSPACE, type Instance, openInstance } from "./instance.ts"
 import { sqliteVersion, VERSION } from "./version.ts"
 
+/** How long requests under way may still take once a stop was asked for. */
+const ANSWER_GRACE_MS = 2_000
+
 /** Serves until SIGTERM or SIGINT. Resolves with the exit code. */
 export async function serve(config: Config, options: { example?: boolean }): Promise<number> {
   const instance = await openInstance(config)
@@ -19,11 +22,18 @@ export async function serve(config: Config, options: { example?: boolean }): Pro
 
   await stopped.promise
   log.info({}, "stopping: no new requests are taken, steps under way may finish")
-  await app.http.stop(true)
+  await closeServer(app)
   await example
   const inFlight = await instance.close()
   log.info({ runs_in_flight: inFlight }, inFlight === 0 ? "stopped" : "stopped; the runs in flight will resume at the next start")
   return 0
+}
+
+/** Answers what was asked already, then closes what is left: an idle connection must not hold up the end. */
+async function closeServer(app: Instance["app"]): Promise<void> {
+  const server = app.http.server
+  await Promise.race([server?.stop(), Bun.sleep(ANSWER_GRACE_MS)])
+  await server?.stop(true)
 }
 
 async function banner({ app, directory }: Instance, url: string): Promise<void> {

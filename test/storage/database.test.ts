@@ -12,7 +12,8 @@ for (const dialect of dialects) {
     afterEach(() => temporary.close())
 
     const fact = (key: string) => ({ sql: "INSERT INTO instance_facts (key, value) VALUES (?, ?)", params: [key, "v"] })
-    const keys = async () => (await temporary.db.query({ sql: "SELECT key FROM instance_facts ORDER BY key", params: [] })).map(r => r.key)
+    const keys = async () =>
+      (await temporary.db.query({ sql: "SELECT key FROM instance_facts ORDER BY key", params: [] })).map(r => r.key)
 
     test("a transaction that throws leaves nothing behind", async () => {
       const { db } = temporary

@@ -22,6 +22,9 @@ export const taskListShape = t.Object({ tasks: t.Array(taskShape), total: t.Inte
 export const completeShape = t.Object({
   approved: t.Boolean(),
   result: t.Optional(t.Nullable(t.Record(t.String(), t.Unknown(), { description: "Merged into the step's result." }))),
+  context_edits: t.Optional(
+    t.Nullable(t.Record(t.String(), t.String(), { description: "Not available in this version: refused when given." })),
+  ),
 })
 
 export const completedShape = t.Object({ status: t.Literal("completed"), task_id: t.String(), approved: t.Boolean() })

@@ -2,6 +2,7 @@ import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, READ_WORKFLOWS, RUN_WORKFLOWS } from "../../http/permission.ts"
+import { AppError } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { completedShape, completeShape, taskListShape } from "./contract.ts"
 import type { TaskService } from "./service.ts"
@@ -32,8 +33,17 @@ export const taskRoutes = (deps: { gate: Gate; tasks: TaskService }) =>
     )
     .post(
       "/workflows/:id/runs/:runID/tasks/:task_id/complete",
-      ({ caller, params, body }) =>
-        deps.tasks.complete(caller, params.id, params.runID, params.task_id, body.approved, (body.result ?? {}) as JsonObject),
+      ({ caller, params, body }) => {
+        refuseContextEdits(body.context_edits)
+        return deps.tasks.complete(
+          caller,
+          params.id,
+          params.runID,
+          params.task_id,
+          body.approved,
+          (body.result ?? {}) as JsonObject,
+        )
+      },
       {
         permit: COMPLETE,
         body: completeShape,
@@ -41,3 +51,11 @@ export const taskRoutes = (deps: { gate: Gate; tasks: TaskService }) =>
         detail: { summary: "Approve or reject a human task", tags },
       },
     )
+
+/** Dropping a person's edits without a word would be worse than refusing them. */
+function refuseContextEdits(edits: object | null | undefined): void {
+  if (!edits || Object.keys(edits).length === 0) return
+  throw new AppError("invalid", "this version cannot apply context_edits; put the edited values into result", {
+    code: "CONTEXT_EDITS_UNAVAILABLE",
+  })
+}

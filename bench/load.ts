@@ -1,0 +1,60 @@
+// The load generator, a process of its own: `bun run bench/load.ts <job as JSON>`; prints its result as JSON.
+import { Connection } from "./connection.ts"
+
+export interface LoadJob {
+  readonly url: string
+  readonly token: string | null
+  readonly connections: number
+  readonly forMs: number
+  readonly request: { readonly method: string; readonly path: string; readonly body?: string }
+  /** Asked after each answer, `{run_id}` replaced by the answer's own; the two together count once. */
+  readonly then?: string
+}
+
+export interface LoadResult {
+  readonly perSecond: number
+  readonly medianMs: number
+}
+
+/** Runs the job in a process of its own. */
+export async function load(job: LoadJob): Promise<LoadResult> {
+  const child = Bun.spawn([process.execPath, "run", import.meta.path, JSON.stringify(job)], { stdout: "pipe", stderr: "inherit" })
+  const text = await new Response(child.stdout).text()
+  if ((await child.exited) !== 0) throw new Error("the load generator failed")
+  return JSON.parse(text) as LoadResult
+}
+
+async function generate(job: LoadJob): Promise<LoadResult> {
+  const headers = job.token === null ? {} : { authorization: `Bearer ${job.token}` }
+  const connections = await Promise.all(
+    Array.from({ length: job.connections }, () => Connection.open(new URL(job.url), headers)),
+  )
+  const took: number[] = []
+  const started = performance.now()
+  const lane = async (connection: Connection) => {
+    for (let at = started; at - started < job.forMs; ) {
+      await once(connection, job)
+      const now = performance.now()
+      took.push(now - at)
+      at = now
+    }
+  }
+  await Promise.all(connections.map(lane))
+  const perSecond = took.length / ((performance.now() - started) / 1000)
+  return { perSecond, medianMs: took.toSorted((a, b) => a - b)[took.length >> 1]! }
+}
+
+async function once(connection: Connection, { request, then }: LoadJob): Promise<void> {
+  const { method, path, body } = request
+  const first = await connection.request(method, path, body)
+  if (first.status !== 200) throw new Error(`${method} ${path}: ${first.status} ${first.body}`)
+  if (then === undefined) return
+  const runId = /"run_id":"([^"]+)"/.exec(first.body)?.[1] ?? ""
+  const second = await connection.request("GET", then.replace("{run_id}", runId))
+  if (second.status !== 200) throw new Error(`GET ${then}: ${second.status} ${second.body}`)
+}
+
+if (import.meta.main) {
+  console.log(JSON.stringify(await generate(JSON.parse(process.argv[2] ?? "") as LoadJob)))
+  process.exit(0)
+}

@@ -1,0 +1,261 @@
+CREATE TABLE `human_tasks` (
+	`run_id` text NOT NULL,
+	`task_id` text NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`workflow_id` text NOT NULL,
+	`workflow_name` text NOT NULL,
+	`step_id` text NOT NULL,
+	`step_name` text NOT NULL,
+	`task_type` text NOT NULL,
+	`payload` text NOT NULL,
+	`status` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer,
+	`ended_at` integer,
+	`ended_by` text,
+	PRIMARY KEY(`run_id`, `task_id`)
+);
+
+CREATE INDEX `human_tasks_inbox` ON `human_tasks` (`tenant_id`,`project_id`,`status`,`created_at`);
+
+CREATE TABLE `instance_facts` (
+	`key` text PRIMARY KEY NOT NULL,
+	`value` text NOT NULL
+);
+
+CREATE TABLE `login_limits` (
+	`key` text PRIMARY KEY NOT NULL,
+	`failures` integer NOT NULL,
+	`window_started_at` integer NOT NULL
+);
+
+CREATE TABLE `mcp_config_profiles` (
+	`id` text PRIMARY KEY NOT NULL,
+	`instance_id` text NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`name` text NOT NULL,
+	`active` integer NOT NULL,
+	`config` text NOT NULL,
+	`source_spec` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	FOREIGN KEY (`instance_id`) REFERENCES `mcp_instances`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE INDEX `mcp_config_profiles_instance` ON `mcp_config_profiles` (`instance_id`);
+
+CREATE TABLE `mcp_instances` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`server_id` text NOT NULL,
+	`server_slug` text NOT NULL,
+	`server_url` text NOT NULL,
+	`name` text NOT NULL,
+	`status` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE INDEX `mcp_instances_project` ON `mcp_instances` (`tenant_id`,`project_id`,`server_url`);
+
+CREATE TABLE `one_time_links` (
+	`token_hash` text PRIMARY KEY NOT NULL,
+	`purpose` text NOT NULL,
+	`tenant_id` text,
+	`user_id` text,
+	`data` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL,
+	`used_at` integer
+);
+
+CREATE TABLE `pats` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`user_id` text NOT NULL,
+	`display_name` text NOT NULL,
+	`token_hash` text NOT NULL,
+	`token_hint` text NOT NULL,
+	`scopes` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`last_used_at` integer,
+	`revealed_at` integer,
+	`revoked_at` integer,
+	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`project_id`) REFERENCES `projects`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE INDEX `pats_tenant` ON `pats` (`tenant_id`,`project_id`);
+
+CREATE UNIQUE INDEX `pats_token_hash_unique` ON `pats` (`token_hash`);
+
+CREATE TABLE `project_members` (
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`user_id` text NOT NULL,
+	`role` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`project_id`, `user_id`),
+	FOREIGN KEY (`project_id`) REFERENCES `projects`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE INDEX `project_members_user` ON `project_members` (`user_id`);
+
+CREATE TABLE `projects` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`slug` text NOT NULL,
+	`name` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	`archived_at` integer,
+	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE UNIQUE INDEX `projects_slug` ON `projects` (`tenant_id`,`slug`);
+
+CREATE TABLE `run_events` (
+	`run_id` text NOT NULL,
+	`seq` integer NOT NULL,
+	`type` text NOT NULL,
+	`step_id` text,
+	`data` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`run_id`, `seq`)
+) WITHOUT ROWID;
+
+CREATE TABLE `runs` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`workflow_id` text NOT NULL,
+	`workflow_name` text NOT NULL,
+	`version` integer NOT NULL,
+	`status` text NOT NULL,
+	`pause_reason` text,
+	`trigger_type` text NOT NULL,
+	`input` text NOT NULL,
+	`excluded_step_ids` text,
+	`created_by` text NOT NULL,
+	`started_at` integer NOT NULL,
+	`completed_at` integer,
+	`failure_code` text,
+	`failed_step_id` text,
+	`error` text,
+	`idempotency_key` text,
+	`owner_boot_id` text,
+	`wake_at` integer
+);
+
+CREATE INDEX `runs_feed` ON `runs` (`tenant_id`,`project_id`,`started_at`);
+
+CREATE UNIQUE INDEX `runs_idempotency` ON `runs` (`project_id`,`idempotency_key`) WHERE "runs"."idempotency_key" is not null;
+
+CREATE INDEX `runs_live` ON `runs` (`tenant_id`,`project_id`,`started_at`) WHERE "runs"."completed_at" is null;
+
+CREATE INDEX `runs_owner` ON `runs` (`owner_boot_id`) WHERE "runs"."owner_boot_id" is not null;
+
+CREATE INDEX `runs_wake` ON `runs` (`wake_at`) WHERE "runs"."wake_at" is not null;
+
+CREATE INDEX `runs_workflow` ON `runs` (`workflow_id`,`started_at`);
+
+CREATE TABLE `sessions` (
+	`token_hash` text PRIMARY KEY NOT NULL,
+	`user_id` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`last_seen_at` integer NOT NULL,
+	`expires_at` integer NOT NULL,
+	`user_agent` text,
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE INDEX `sessions_expiry` ON `sessions` (`expires_at`);
+
+CREATE INDEX `sessions_user` ON `sessions` (`user_id`);
+
+CREATE TABLE `tenant_members` (
+	`tenant_id` text NOT NULL,
+	`user_id` text NOT NULL,
+	`role` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`tenant_id`, `user_id`),
+	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE INDEX `tenant_members_user` ON `tenant_members` (`user_id`);
+
+CREATE TABLE `tenants` (
+	`id` text PRIMARY KEY NOT NULL,
+	`name` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE TABLE `users` (
+	`id` text PRIMARY KEY NOT NULL,
+	`email` text NOT NULL,
+	`name` text NOT NULL,
+	`password_hash` text,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	`disabled_at` integer
+);
+
+CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);
+
+CREATE TABLE `vault_keys` (
+	`tenant_id` text PRIMARY KEY NOT NULL,
+	`wrapped_key` blob NOT NULL,
+	`master_fingerprint` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+
+CREATE TABLE `vault_secrets` (
+	`tenant_id` text NOT NULL,
+	`name` text NOT NULL,
+	`sealed` blob NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	PRIMARY KEY(`tenant_id`, `name`)
+);
+
+CREATE TABLE `workflow_versions` (
+	`workflow_id` text NOT NULL,
+	`version` integer NOT NULL,
+	`graph` text NOT NULL,
+	`input_schema` text,
+	`run_setup` text,
+	`changelog` text NOT NULL,
+	`published_at` integer NOT NULL,
+	`published_by` text NOT NULL,
+	PRIMARY KEY(`workflow_id`, `version`),
+	FOREIGN KEY (`workflow_id`) REFERENCES `workflows`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE TABLE `workflows` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`name` text NOT NULL,
+	`description` text NOT NULL,
+	`status` text NOT NULL,
+	`graph` text NOT NULL,
+	`run_setup` text,
+	`input_schema` text,
+	`latest_version` integer,
+	`created_by` text NOT NULL,
+	`updated_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	`archived_at` integer,
+	`archived_by` text
+);
+
+CREATE INDEX `workflows_project` ON `workflows` (`tenant_id`,`project_id`,`updated_at`);

@@ -1,0 +1,7 @@
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { SETTINGS_FILE, settingsReference } from "../../dist-config/settings-reference.ts"
+
+test("docs/settings.md is what the settings say (bun run dist-config/settings-reference.ts writes it)", () => {
+  expect(readFileSync(SETTINGS_FILE, "utf8")).toBe(settingsReference())
+})
