@@ -62,7 +62,7 @@ const KNOWN_ROOTS: ReadonlySet<string> = new Set([
 export function checkTemplates(plan: Plan, input: JsonObject | null): readonly Issue[] {
   const ancestors = ancestorsOf(plan)
   return plan.steps.flatMap(step => {
-    const fields: (readonly [string, Compiled])[] = [...step.config]
+    const fields: (readonly [string, Compiled])[] = [...step.templates]
     if (step.condition) fields.push(["condition", step.condition])
     return fields.flatMap(([name, compiled]) => checkCompiled(plan, step, name, compiled, ancestors[step.index]!, input))
   })

@@ -10,6 +10,7 @@ export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "conditi
  */
 export type RunEvent =
   | { readonly type: "run_started"; readonly data: { readonly trigger_type: string; readonly version: number } }
+  /** `input`: the fields that the version leaves open, as resolved at the first attempt. */
   | StepEvent<"step_started", { readonly attempt: number; readonly input?: JsonObject }>
   | StepEvent<"step_completed", StepCompletion>
   | StepEvent<"step_failed", StepFailure>

@@ -1,5 +1,6 @@
 import { assert } from "../kernel/errors.ts"
 import type { RunEvent, StateChange, StepCompletion } from "./events.ts"
+import type { Step } from "./graph.ts"
 import { isFinal, type RunState, type StepState } from "./state.ts"
 
 /** The state after one more event. `at` is when the event was recorded, ms. */
@@ -8,11 +9,11 @@ export function evolve(state: RunState, event: RunEvent, at: number): RunState {
     case "run_started":
       return { ...state, seq: state.seq + 1 }
     case "step_started":
-      return change(state, event.stepId, s => ({
+      return change(state, event.stepId, (s, step) => ({
         ...s,
         status: "running",
         attempt: event.data.attempt,
-        input: event.data.input ?? s.input,
+        input: s.input ?? { ...step.literals, ...event.data.input },
         startedAt: s.startedAt ?? at,
         retryAt: null,
       }))
@@ -98,11 +99,11 @@ function changedStatus(state: RunState, data: StateChange, at: number): RunState
   }
 }
 
-function change(state: RunState, stepId: string, next: (step: StepState) => StepState): RunState {
+function change(state: RunState, stepId: string, next: (state: StepState, step: Step) => StepState): RunState {
   const index = state.plan.indexOf.get(stepId)
   assert(index !== undefined, `event of step ${stepId}, which the plan does not have`)
   const before = state.steps[index]!
-  const after = next(before)
+  const after = next(before, state.plan.steps[index]!)
   return {
     ...state,
     seq: state.seq + 1,

@@ -17,8 +17,10 @@ export interface Step {
   /** Limit of one attempt in ms; null: none. */
   readonly timeoutMs: number | null
   readonly condition: Compiled | null
-  /** The type's own fields with their templates compiled, by name. */
-  readonly config: readonly (readonly [string, Compiled])[]
+  /** The type's own fields that hold templates, compiled, by name. */
+  readonly templates: readonly (readonly [string, Compiled])[]
+  /** Its other fields, the same in every run. */
+  readonly literals: JsonObject
 }
 
 /** A graph compiled once for all runs of its version. Steps are in the order of the document. */
@@ -80,13 +82,21 @@ function compileStep(
     retryCount: typeof d.retry_count === "number" ? d.retry_count : 0,
     timeoutMs: timeoutOf(d.timeout_s, type),
     condition: d.condition === undefined || d.condition === null || d.condition === "" ? null : compileTemplates(d.condition),
-    config: Object.entries(type.fields).flatMap(([name, field]) => {
-      const value = d[name]
-      if (value === undefined) return []
-      const compiled: Compiled = field.templated ? compileTemplates(value) : { kind: "literal", value }
-      return [[name, compiled] as const]
-    }),
+    ...compileFields(d, type),
   }
+}
+
+function compileFields(d: JsonObject, type: StepType): Pick<Step, "templates" | "literals"> {
+  const templates: (readonly [string, Compiled])[] = []
+  const literals: Record<string, Json> = {}
+  for (const [name, field] of Object.entries(type.fields)) {
+    const value = d[name]
+    if (value === undefined) continue
+    const compiled: Compiled = field.templated ? compileTemplates(value) : { kind: "literal", value }
+    if (compiled.kind === "literal") literals[name] = value
+    else templates.push([name, compiled])
+  }
+  return { templates, literals }
 }
 
 function timeoutOf(timeoutS: Json | undefined, type: StepType): number | null {

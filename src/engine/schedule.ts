@@ -45,6 +45,7 @@ function begin(turn: Turn, index: number): void {
     else start(turn, step)
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error
+    leaveWaiting(turn, step)
     turn.emit({ type: "step_started", stepId: step.id, data: { attempt: 1 } })
     const data = { error: error.message, failure_code: "TEMPLATE_UNRESOLVED" as const, attempt: 1, duration_ms: 0 }
     turn.emit({ type: "step_failed", stepId: step.id, data })
@@ -70,30 +71,40 @@ function blocks(turn: Turn, index: number): boolean {
 }
 
 function start(turn: Turn, step: Step): void {
-  const input = resolveConfig(turn, step)
-  if (turn.state.status === "paused" && step.type.runs !== "person") turn.changeStatus("running", {})
-  turn.emit({ type: "step_started", stepId: step.id, data: { attempt: 1, input } })
-  if (step.type.runs === "person") createTask(turn, step, input)
+  const resolved = resolveFields(turn, step)
+  leaveWaiting(turn, step)
+  turn.emit({ type: "step_started", stepId: step.id, data: { attempt: 1, ...(resolved && { input: resolved }) } })
+  if (step.type.runs === "person") createTask(turn, step)
 }
 
-/** The step's own fields, resolved, with the caller's overlay over them (contract §4.2). */
-function resolveConfig(turn: Turn, step: Step): JsonObject {
-  const lookup = lookupFor(turn.state, step)
+/** A run that waited for people only moves again when a step outside starts. */
+function leaveWaiting(turn: Turn, step: Step): void {
+  if (turn.state.status === "paused" && step.type.runs !== "person") turn.changeStatus("running", {})
+}
+
+/**
+ * The step's own fields that differ from run to run: templates resolved, the caller's overlay over them (contract §4.2).
+ * Null when there are none. What is the same in every run is in the version, and need not be recorded.
+ */
+function resolveFields(turn: Turn, step: Step): JsonObject | null {
   const overlay = overlayOf(turn.state, step)
+  if (step.templates.length === 0 && !overlay) return null
+  const lookup = lookupFor(turn.state, step)
   const budget = new SizeBudget(STEP_INPUT_MAX_CHARS)
-  const config: Record<string, Json> = {}
-  for (const [name, compiled] of step.config) {
+  const fields: Record<string, Json> = {}
+  for (const [name, compiled] of step.templates) {
     // What the overlay replaces need not resolve.
     if (overlay && Object.hasOwn(overlay, name)) continue
     const value = resolveTemplates(compiled, lookup, budget)
-    if (value !== OMIT) config[name] = value
+    if (value !== OMIT) fields[name] = value
   }
   for (const [name, value] of Object.entries(overlay ?? {}))
-    if (Object.hasOwn(step.type.fields, name)) defineOwn(config, name, value)
-  return config
+    if (Object.hasOwn(step.type.fields, name)) defineOwn(fields, name, value)
+  return fields
 }
 
-function createTask(turn: Turn, step: Step, input: JsonObject): void {
+function createTask(turn: Turn, step: Step): void {
+  const input = turn.stepState(step.index).input ?? {}
   const limit = step.timeoutMs === null ? null : Math.min(step.timeoutMs, STEP_TIMEOUT_MAX_S * 1000)
   turn.emit({
     type: "human_task_created",

@@ -4,6 +4,7 @@ import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { sqliteTables } from "../tables.ts"
 import { connect, type SqliteConnection, type SqliteStatement } from "./driver.ts"
+import { keepStatements } from "./kept-statements.ts"
 
 export interface SqliteOptions {
   /**
@@ -48,8 +49,8 @@ class SqliteDatabase implements Database {
     private readonly reader: SqliteConnection,
     private readonly onFatal: (error: Error) => void,
   ) {
-    this.read = drizzle({ client: reader })
-    this.#builder = drizzle({ client: writer })
+    this.read = drizzle({ client: keepStatements(reader) })
+    this.#builder = drizzle({ client: keepStatements(writer) })
     this.#commits = new GroupCommit(this.#mutex, batch => this.#apply(batch))
   }
 
