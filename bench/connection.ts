@@ -52,7 +52,10 @@ export class Connection {
     if (headEnd < 0) return
     const head = this.#received.toString("latin1", 0, headEnd)
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
-    if (length === undefined) return this.fail(new Error(`an answer without a length:\n${head}`))
+    if (length === undefined) {
+      this.fail(new Error(`an answer without a length:\n${head}`))
+      return
+    }
     const end = headEnd + HEAD_END.length + Number(length)
     if (this.#received.length < end) return
     const answer = { status: Number(head.slice(9, 12)), body: this.#received.toString("utf8", headEnd + HEAD_END.length, end) }

@@ -7,7 +7,9 @@ export interface ServerProcess {
   readonly url: string
   readonly token: string
   readonly pid: number
-  /** From the start of the process to its "ready". */
+  /** The line it logged when it was ready. */
+  readonly facts: { readonly [name: string]: unknown }
+  /** From the start of the process to that line. */
   readonly readyMs: number
   stop(): Promise<void>
 }
@@ -15,10 +17,14 @@ export interface ServerProcess {
 export async function startExecutable(folder: string): Promise<ServerProcess> {
   const { path } = await buildExecutable()
   const data = join(folder, "data")
-  return await startServer([path, "serve", "--data", data, "--port", "0"], makeToken(path, data))
+  return await startServer(serveCommand(path, data), makeToken(path, data))
 }
 
-function makeToken(path: string, data: string): string {
+export function serveCommand(path: string, data: string): readonly string[] {
+  return [path, "serve", "--data", data, "--port", "0"]
+}
+
+export function makeToken(path: string, data: string): string {
   const made = Bun.spawnSync([path, "init", "--data", data, "--email", "bench@localhost", "--password-stdin", "--json"], {
     stdin: Buffer.from("a password of the benchmark"),
     stderr: "inherit",
@@ -32,9 +38,10 @@ export async function startServer(command: readonly string[], token: string): Pr
   const started = performance.now()
   const child = Bun.spawn([...command], { stdout: "ignore", stderr: "pipe" })
   process.on("exit", () => child.kill("SIGKILL"))
-  const url = await readyUrl(child.stderr)
+  const facts = await readyLine(child.stderr)
   return {
-    url,
+    url: String(facts.url),
+    facts,
     token,
     pid: child.pid,
     readyMs: performance.now() - started,
@@ -45,16 +52,18 @@ export async function startServer(command: readonly string[], token: string): Pr
   }
 }
 
-async function readyUrl(stderr: ReadableStream<Uint8Array>): Promise<string> {
-  const [here, rest] = stderr.tee()
-  void rest.pipeTo(new WritableStream()) // or a full pipe would stop the server
-  let text = ""
-  for await (const chunk of here.pipeThrough(new TextDecoderStream())) {
-    text += chunk
-    const url = /\{.*"url":"([^"]+)".*"msg":"ready"/.exec(text)?.[1]
-    if (url !== undefined) return url
-  }
-  throw new Error(`the server ended before it was ready:\n${text}`)
+/** Goes on reading behind the line, or a full pipe would stop the server. */
+function readyLine(stderr: ReadableStream<Uint8Array>): Promise<{ [name: string]: unknown }> {
+  return new Promise((resolve, reject) => {
+    const decoder = new TextDecoder()
+    let text = ""
+    const take = (chunk: Uint8Array) => {
+      text = (text + decoder.decode(chunk, { stream: true })).slice(-10_000)
+      const ready = text.split("\n").find(line => line.endsWith('"msg":"ready"}'))
+      if (ready !== undefined) resolve(JSON.parse(ready) as { [name: string]: unknown })
+    }
+    stderr.pipeTo(new WritableStream({ write: take, close: () => reject(new Error(`the server ended:\n${text}`)) })).catch(reject)
+  })
 }
 
 /** Resident memory as Linux counts it; null elsewhere. */

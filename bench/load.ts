@@ -8,7 +8,7 @@ export interface LoadJob {
   readonly forMs: number
   readonly request: { readonly method: string; readonly path: string; readonly body?: string }
   /** Asked after each answer, `{run_id}` replaced by the answer's own; the two together count once. */
-  readonly then?: string
+  readonly followUp?: string
 }
 
 export interface LoadResult {
@@ -26,9 +26,7 @@ export async function load(job: LoadJob): Promise<LoadResult> {
 
 async function generate(job: LoadJob): Promise<LoadResult> {
   const headers = job.token === null ? {} : { authorization: `Bearer ${job.token}` }
-  const connections = await Promise.all(
-    Array.from({ length: job.connections }, () => Connection.open(new URL(job.url), headers)),
-  )
+  const connections = await Promise.all(Array.from({ length: job.connections }, () => Connection.open(new URL(job.url), headers)))
   const took: number[] = []
   const started = performance.now()
   const lane = async (connection: Connection) => {
@@ -44,14 +42,14 @@ async function generate(job: LoadJob): Promise<LoadResult> {
   return { perSecond, medianMs: took.toSorted((a, b) => a - b)[took.length >> 1]! }
 }
 
-async function once(connection: Connection, { request, then }: LoadJob): Promise<void> {
+async function once(connection: Connection, { request, followUp }: LoadJob): Promise<void> {
   const { method, path, body } = request
   const first = await connection.request(method, path, body)
   if (first.status !== 200) throw new Error(`${method} ${path}: ${first.status} ${first.body}`)
-  if (then === undefined) return
+  if (followUp === undefined) return
   const runId = /"run_id":"([^"]+)"/.exec(first.body)?.[1] ?? ""
-  const second = await connection.request("GET", then.replace("{run_id}", runId))
-  if (second.status !== 200) throw new Error(`GET ${then}: ${second.status} ${second.body}`)
+  const second = await connection.request("GET", followUp.replace("{run_id}", runId))
+  if (second.status !== 200) throw new Error(`GET ${followUp}: ${second.status} ${second.body}`)
 }
 
 if (import.meta.main) {

@@ -30,7 +30,12 @@ for (const connections of [1, 64]) {
     () => bareReads(connections),
     () => reads(connections),
   )
-  rows.push({ name: `${connections} at a time`, figure: count(figure), limit: `${count(limit)} of a bare route`, ratio: percent(ratio) })
+  rows.push({
+    name: `${connections} at a time`,
+    figure: count(figure),
+    limit: `${count(limit)} of a bare route`,
+    ratio: percent(ratio),
+  })
 }
 printTable("reads of a run a second over HTTP", rows)
 await server.stop()

@@ -1,8 +1,7 @@
 import { join } from "node:path"
-import { compilePlan, type Plan } from "../src/engine/graph.ts"
+import { compilePlan } from "../src/engine/graph.ts"
 import { isFinal } from "../src/engine/state.ts"
 import type { StepType, StepTypes } from "../src/engine/step-type.ts"
-import { messageOf } from "../src/kernel/errors.ts"
 import type { JsonObject } from "../src/kernel/json.ts"
 import type { Journal, NewRun, StepExecutor } from "../src/runtime/ports.ts"
 import { Runs } from "../src/runtime/runs.ts"
@@ -32,16 +31,23 @@ export const nothingToWaitFor: JsonObject = {
 
 /** `length` steps, each waiting for the one before. */
 export function sequence(length: number, step: JsonObject): JsonObject {
-  const steps = Array.from({ length }, (_, i) => ({ ...step, id: `s${i}`, name: `Step ${i}`, depends_on: i === 0 ? [] : [`s${i - 1}`] }))
+  const steps = Array.from({ length }, (_, i) => ({
+    ...step,
+    id: `s${i}`,
+    name: `Step ${i}`,
+    depends_on: i === 0 ? [] : [`s${i - 1}`],
+  }))
   return { steps }
 }
 
 /** Tells who waits when a run's end is on disk. */
 export class Ends {
   readonly #waiting = new Map<string, () => void>()
+  readonly #past = new Set<string>()
 
-  /** Ask before the run is started. */
+  /** Asked before or after the end, once a run. */
   of(runId: string): Promise<void> {
+    if (this.#past.delete(runId)) return Promise.resolve()
     return new Promise(resolve => this.#waiting.set(runId, resolve))
   }
 
@@ -56,29 +62,33 @@ export class Ends {
   }
 
   #tell(runId: string): void {
-    this.#waiting.get(runId)?.()
+    const waiting = this.#waiting.get(runId)
+    if (waiting === undefined) this.#past.add(runId)
+    else waiting()
     this.#waiting.delete(runId)
   }
 }
 
 /** The runtime alone, on a fresh database, without HTTP. */
 export async function openRuntime(folder: string) {
-  const path = join(folder, "runtime.db")
-  await migrateSqlite(path, migrationsFolder, Date.now())
-  const db = openSqlite(path, {
-    onFatal: error => {
-      throw error
-    },
-  })
+  const { path, db } = await openDatabase(folder)
   const types: StepTypes = new Map([[nothing.type, nothing]])
   const plan = compilePlan(sequence(5, { type: nothing.type }), types)
   const ends = new Ends()
-  const log = { error: fail, warn: fail }
   const worker = new Worker(new Map([[nothing.type, doNothing]]), Math.random, log)
   const journal = ends.watch(createJournal(db))
   const plans = { planOf: async () => plan }
   const runs = new Runs({ journal, plans, worker, clock: { now: Date.now }, bootId: Bun.randomUUIDv7(), log })
   return { path, db, runs, plan, ends }
+}
+
+export async function openDatabase(folder: string) {
+  const path = join(folder, "runtime.db")
+  await migrateSqlite(path, migrationsFolder, Date.now())
+  const onFatal = (error: Error) => {
+    throw error
+  }
+  return { path, db: openSqlite(path, { onFatal }) }
 }
 
 export type BenchRuntime = Awaited<ReturnType<typeof openRuntime>>
@@ -87,7 +97,7 @@ export type BenchRuntime = Awaited<ReturnType<typeof openRuntime>>
 export async function runOnce({ runs, plan, ends }: BenchRuntime): Promise<string> {
   const run = newRun()
   const ended = ends.of(run.facts.runId)
-  await runs.start(run, plan satisfies Plan)
+  await runs.start(run, plan)
   await ended
   return run.facts.runId
 }
@@ -121,7 +131,7 @@ function newRun(): NewRun {
       excludedStepIds: [],
     },
     workflowName: "bench",
-    idempotencyKey: null,
+    idempotency: null,
   }
 }
 
@@ -130,5 +140,8 @@ const WORKFLOW_ID = Bun.randomUUIDv7()
 const USER_ID = Bun.randomUUIDv7()
 
 function fail(fields: object, message: string): never {
-  throw new Error(`${message}: ${messageOf("error" in fields ? fields.error : fields)}`)
+  throw new Error(`${message}: ${JSON.stringify(fields)}`)
 }
+
+/** Nothing may go wrong in a benchmark. */
+export const log = { error: fail, warn: fail }

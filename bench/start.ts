@@ -22,7 +22,11 @@ for (const [connections, rowsPerCommit] of [
   [64, BATCH_ROWS],
   [256, BATCH_ROWS],
 ] as const) {
-  const { figure, limit: rate, ratio } = await inPairs(
+  const {
+    figure,
+    limit: rate,
+    ratio,
+  } = await inPairs(
     5,
     () => limit.measure(rowsPerCommit, 400),
     () => starts(connections, 800),

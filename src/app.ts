@@ -13,7 +13,7 @@ import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
 import { createEdge } from "./http/server.ts"
 import type { Clock } from "./kernel/clock.ts"
-import { messageOf } from "./kernel/errors.ts"
+import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
 import { Access } from "./modules/auth/access.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
@@ -37,14 +37,14 @@ import { WorkflowService } from "./modules/workflows/service.ts"
 import { createWorkflowStore } from "./modules/workflows/store.ts"
 import { type Loop, startLoop } from "./runtime/loops/loop.ts"
 import { runOnce as wakeOnce } from "./runtime/loops/wake.ts"
-import type { StepExecutor } from "./runtime/ports.ts"
+import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
 import { Runs } from "./runtime/runs.ts"
 import { Worker } from "./runtime/worker.ts"
 import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
 import { stepTypes } from "./steps/registry.ts"
 import type { DataDirectory } from "./storage/data-directory.ts"
-import type { Database } from "./storage/database.ts"
+import { type Database, StorageFull } from "./storage/database.ts"
 import { createJournal } from "./storage/journal.ts"
 import { VaultStore } from "./storage/vault-store.ts"
 
@@ -139,12 +139,14 @@ export async function createApp(deps: AppDeps) {
     }
   }
 
-  const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now() })
+  const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now(), translate: storageError })
   const modules = {
     ...{ gate, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ pats, tenants, workflows, dryRun, commands, service, tasks, mcp },
   }
-  const http = new Elysia()
+  // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
+  // before anything is checked: a bad `run_setup` would be stored as an empty one.
+  const http = new Elysia({ normalize: "typebox" })
     .use(edge)
     .use(openApi({ version: deps.version, assetsFolder: deps.assetsFolder }))
     .use(api(modules))
@@ -178,6 +180,18 @@ export async function createApp(deps: AppDeps) {
       return inFlight
     },
   }
+}
+
+/** What a caller may try again; the layers that say it know no HTTP. */
+function storageError(error: unknown): AppError | null {
+  if (error instanceof JournalFull || error instanceof StorageFull) {
+    const sentence = "the disk is full; free some space and try again"
+    return new AppError("unavailable", sentence, { code: "DISK_FULL", retryAfterS: 5 })
+  }
+  if (error instanceof RunLost) {
+    return new AppError("unavailable", "the run went on in another process; try again", { retryAfterS: 2 })
+  }
+  return null
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>

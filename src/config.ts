@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { messageOf } from "./kernel/errors.ts"
+import { isJsonObject } from "./kernel/json.ts"
 
 /**
  * One setting. Its key names it everywhere: `log.level` in the file, `--log-level` on the command line,
@@ -20,7 +21,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Every setting there is. docs/settings.md is generated from this. */
 export const SETTINGS = {
-  data: path("./agentruntime-data", "Directory of everything that is kept: database, master key, blobs, backups."),
+  data: path("./agentruntime-data", "Directory of everything that is kept: database, master key, backups."),
   host: text("127.0.0.1", "Address to listen on. 0.0.0.0 for all interfaces; put TLS in front of it then."),
   port: integer(8420, 0, 65_535, "Port to listen on; 0 lets the system choose."),
   public_url: url("", "How the instance is reached from outside, e.g. https://agents.example.com; default: host and port."),
@@ -129,13 +130,15 @@ function fileValues(sources: ConfigSources, data: string, problems: string[]): M
     problems.push(`the configuration file ${path} is not valid TOML: ${messageOf(error)}`)
   }
   for (const key of values.keys()) {
-    if (!(key in SETTINGS)) problems.push(`${key} in ${path} is not a setting; known are ${Object.keys(SETTINGS).join(", ")}`)
+    if (!Object.hasOwn(SETTINGS, key))
+      problems.push(`${key} in ${path} is not a setting; known are ${Object.keys(SETTINGS).join(", ")}`)
   }
   return values
 }
 
 function flatten(prefix: string, value: unknown, into: Map<string, unknown>): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+  // A date, or a table where a setting belongs, must be told, not vanish.
+  if (isJsonObject(value) && !(value instanceof Date) && !Object.hasOwn(SETTINGS, prefix)) {
     for (const [key, v] of Object.entries(value)) flatten(prefix === "" ? key : `${prefix}.${key}`, v, into)
   } else {
     into.set(prefix, value)
@@ -173,12 +176,12 @@ function integer(value: number, from: number, to: number, description: string): 
 }
 
 function flag(value: boolean, description: string): Setting<boolean> {
-  const words: Readonly<Record<string, boolean>> = { true: true, false: false, "1": true, "0": false, yes: true, no: false }
+  const words = new Map(Object.entries({ true: true, false: false, "1": true, "0": false, yes: true, no: false }))
   return {
     default: value,
     description,
     expected: "true or false",
-    read: v => (typeof v === "boolean" ? v : words[String(v).toLowerCase()]),
+    read: v => (typeof v === "boolean" ? v : typeof v === "string" ? words.get(v.toLowerCase()) : undefined),
   }
 }
 

@@ -156,6 +156,7 @@ CREATE TABLE "runs" (
 	"failed_step_id" text,
 	"error" text,
 	"idempotency_key" text,
+	"idempotency_hash" text,
 	"owner_boot_id" text,
 	"wake_at" bigint
 );

@@ -59,11 +59,12 @@ function dataDirectoryCheck({ path }: DataDirectory): Finding {
   const folder = existing(path)
   try {
     accessSync(folder, constants.W_OK)
+    if (!statSync(folder).isDirectory()) throw new Error("a file is in the way")
   } catch {
     return {
       check,
       verdict: "failed",
-      message: `${folder} cannot be written; give this user the right to, or choose another with --data`,
+      message: `${folder} is no folder that can be written; give this user the right to, or choose another with --data`,
     }
   }
   return { check, verdict: "ok", message: folder === path ? path : `${path} will be made at the first start` }

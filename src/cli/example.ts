@@ -146,7 +146,7 @@ async function follow(call: Call, run: Followed, stop: AbortSignal): Promise<voi
 }
 
 function approveCommand({ url, tokenFile }: Followed, path: string): string {
-  return `curl -X POST ${url}${path}/tasks/approve/complete -H "Authorization: Bearer $(cat ${tokenFile})" -d '{"approved":true}'`
+  return `curl -X POST ${url}${path}/tasks/approve/complete -H "Authorization: Bearer $(cat '${tokenFile}')" -d '{"approved":true}'`
 }
 
 function describe({ event_type, step_id, data }: EventAnswer): string {

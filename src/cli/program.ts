@@ -46,7 +46,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
       .command("sign-in-link")
       .description("make a one-time link that sets an admin's e-mail and password; stop the server first"),
   )
-    .option("--workspace <slug>", "workspace", "default")
+    .option("--workspace <slug>", "workspace; needed only when there are several")
     .action(async options => {
       code = await signInLink(configOf(options), options)
     })

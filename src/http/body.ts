@@ -18,10 +18,19 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   const declared = Number(request.headers.get("content-length") ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
   if (!request.body) return new Uint8Array()
-  if (declared > 0) return new Uint8Array(await request.arrayBuffer())
+  try {
+    return declared > 0 ? new Uint8Array(await request.arrayBuffer()) : await readPieces(request.body, maxBytes)
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    // The caller hung up, or its chunks are none: no fault of ours, and nobody may be there to read the answer.
+    throw new AppError("bad_request", "the connection ended before the request body was complete", { code: "INVALID_BODY" })
+  }
+}
+
+async function readPieces(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     size += chunk.byteLength
     if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)

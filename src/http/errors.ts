@@ -39,7 +39,9 @@ export function toWire(error: unknown, elysiaCode: string | number, requestId: s
   if (elysiaCode === "NOT_FOUND") return plain(404, "NOT_FOUND", "no such route; see /docs for all of them")
   if (elysiaCode === "PARSE") return plain(400, "INVALID_BODY", "invalid request body")
   if (elysiaCode === "INVALID_COOKIE_SIGNATURE") return plain(401, "UNAUTHORIZED", "sign in first")
-  if (elysiaCode === "VALIDATION" && isRequestValidation(error)) return plain(400, "INVALID_BODY", describe(error))
+  if (elysiaCode === "VALIDATION" && isRequestValidation(error)) {
+    return plain(400, error.type === "body" ? "INVALID_BODY" : "INVALID_REQUEST", describe(error))
+  }
   return {
     status: 500,
     headers: {},
@@ -53,8 +55,9 @@ function plain(status: number, code: string, error: string): WireError {
 }
 
 interface RequestValidation {
-  readonly type: "body" | "query" | "params" | "headers" | "cookie"
-  readonly valueError?: { readonly path?: string; readonly message?: string; readonly summary?: string }
+  /** `property`: a number of the query that is out of range; its name is only in its schema's title. */
+  readonly type: "body" | "query" | "params" | "headers" | "cookie" | "property"
+  readonly valueError?: { readonly path?: string; readonly message?: string; readonly schema?: { readonly title?: string } }
 }
 
 /** A response that does not fit its own schema is our fault, not the caller's. */
@@ -64,8 +67,9 @@ function isRequestValidation(error: unknown): error is RequestValidation {
 
 /** Names the place and the expectation, never the value that was sent. */
 function describe(error: RequestValidation): string {
-  const where = error.type === "body" ? "request body" : error.type === "query" ? "query" : error.type
-  const path = (error.valueError?.path ?? "").replace(/^\//, "").replaceAll("/", ".")
+  const where = error.type === "body" ? "request body" : error.type === "property" ? "query" : error.type
+  const { path: pointer = "", schema } = error.valueError ?? {}
+  const path = pointer.replace(/^\//, "").replaceAll("/", ".") || (error.type === "property" && schema?.title)
   const message = (error.valueError?.message ?? "it does not have the expected shape").replace(/^./, c => c.toLowerCase())
   return path ? `invalid ${where}: ${path}: ${message}` : `invalid ${where}: ${message}`
 }

@@ -14,6 +14,7 @@ export interface OpenApiDeps {
  * know only some of the explorer's options, hence `as never`.
  */
 const EXPLORER = {
+  url: "/openapi.json", // the plugin's own is relative, and wrong below /docs/
   cdn: "/docs/scalar.js",
   withDefaultFonts: false,
   telemetry: false,

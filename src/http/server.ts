@@ -1,5 +1,5 @@
 import { Elysia } from "elysia"
-import { messageOf } from "../kernel/errors.ts"
+import { type AppError, messageOf } from "../kernel/errors.ts"
 import { BODY_MAX_BYTES } from "../kernel/limits.ts"
 import { toWire } from "./errors.ts"
 
@@ -8,13 +8,21 @@ export interface EdgeLog {
   error(fields: object, message: string): void
 }
 
+export interface EdgeDeps {
+  readonly log: EdgeLog
+  readonly newId: () => string
+  readonly now: () => number
+  /** Errors of the layers below that are the caller's to know (a full disk), as such; null for all others. */
+  readonly translate?: (error: unknown) => AppError | null
+}
+
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,100}$/
 
 /**
  * What holds for every answer: a request id, the one error mapper, headers that a browser should see, a debug line.
  * Routes are added to what this returns.
  */
-export function createEdge(deps: { log: EdgeLog; newId: () => string; now: () => number }) {
+export function createEdge(deps: EdgeDeps) {
   const started = new WeakMap<Request, { readonly id: string; readonly at: number }>()
 
   function idOf(request: Request): string {
@@ -34,7 +42,7 @@ export function createEdge(deps: { log: EdgeLog; newId: () => string; now: () =>
     })
     .onError({ as: "global" }, ({ error, code, request, set }) => {
       const id = idOf(request)
-      const wire = toWire(error, code, id)
+      const wire = toWire(deps.translate?.(error) ?? error, code, id)
       if (wire.unexpected) {
         const stack = error instanceof Error ? error.stack : undefined
         deps.log.error(
@@ -58,5 +66,6 @@ export function createEdge(deps: { log: EdgeLog; newId: () => string; now: () =>
 
 /** Without the query: it may hold a token. */
 function pathOf(request: Request): string {
-  return new URL(request.url).pathname
+  // Without a usable Host header Bun's `url` is the path alone.
+  return URL.parse(request.url, "http://unknown")?.pathname ?? ""
 }

@@ -15,6 +15,8 @@ export class ActiveRun {
   readonly mailbox: Letter[] = []
   /** Attempts under way, by the step's index. */
   readonly executing = new Map<number, { readonly attempt: number; readonly abort: AbortController }>()
+  /** The attempt of each step that was handed to the worker, by the step's index: none is handed over twice. */
+  readonly ordered = new Map<number, number>()
   /** The row as last written by this process. */
   header: RunHeader | null = null
   /** True while a decision is being committed. */

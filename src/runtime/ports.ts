@@ -83,7 +83,14 @@ export type TaskChange =
 export interface NewRun {
   readonly facts: RunFacts
   readonly workflowName: string
-  readonly idempotencyKey: string | null
+  readonly idempotency: Idempotency | null
+}
+
+/** A caller's name for one start, and what it asked for under that name. */
+export interface Idempotency {
+  readonly key: string
+  /** SHA-256 of the request, hex. */
+  readonly hash: string
 }
 
 /** What one decision leaves behind. Committed together. */

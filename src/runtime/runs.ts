@@ -232,7 +232,10 @@ export class Runs {
   #do(run: ActiveRun, command: Command): void {
     switch (command.type) {
       case "execute":
-        if (!this.#quiet) this.deps.worker.execute(run, command.index, command.attempt, input => this.#post(run, input))
+        // A run taken over may have been opened by a request already, which then ordered what its own answer made ready.
+        if (this.#quiet || run.ordered.get(command.index) === command.attempt) break
+        run.ordered.set(command.index, command.attempt)
+        this.deps.worker.execute(run, command.index, command.attempt, input => this.#post(run, input))
         break
       case "cancel":
         this.deps.worker.cancel(run, command.index)
@@ -242,7 +245,9 @@ export class Runs {
 
   /** A run that only an answer from outside can move costs a row, not memory. */
   #restIfIdle(run: ActiveRun): void {
-    if (!run.busy && run.mailbox.length === 0 && run.held === 0 && run.executing.size === 0) this.#rest(run)
+    // Steps that the next boot will begin: at the end they count as in flight.
+    const left = this.#quiet && !isFinal(run.state.status) && run.state.moving > 0
+    if (!left && !run.busy && run.mailbox.length === 0 && run.held === 0 && run.executing.size === 0) this.#rest(run)
   }
 
   #rest(run: ActiveRun): void {

@@ -47,8 +47,8 @@ export function createJournal(db: Database): Journal {
 }
 
 const INSERT_RUN = `INSERT INTO runs (id, tenant_id, project_id, workflow_id, workflow_name, version, status, pause_reason, trigger_type,
-  input, excluded_step_ids, created_by, started_at, completed_at, failure_code, failed_step_id, error, idempotency_key, owner_boot_id, wake_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  input, excluded_step_ids, created_by, started_at, completed_at, failure_code, failed_step_id, error, idempotency_key, idempotency_hash, owner_boot_id, wake_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const UPDATE_RUN = `UPDATE runs SET status = ?, pause_reason = ?, completed_at = ?, failure_code = ?, failed_step_id = ?, error = ?,
   owner_boot_id = ?, wake_at = ? WHERE id = ?`
 const INSERT_EVENT = "INSERT INTO run_events (run_id, seq, type, step_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)"
@@ -56,7 +56,7 @@ const INSERT_TASK = `INSERT INTO human_tasks (run_id, task_id, tenant_id, projec
   task_type, payload, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`
 const END_TASK = "UPDATE human_tasks SET status = ?, ended_at = ?, ended_by = ? WHERE run_id = ? AND task_id = ?"
 const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, excluded_step_ids,
-  created_by, started_at, idempotency_key FROM runs WHERE id = ?`
+  created_by, started_at, idempotency_key, idempotency_hash FROM runs WHERE id = ?`
 const SELECT_EVENTS = "SELECT seq, type, step_id, data, created_at FROM run_events WHERE run_id = ? ORDER BY seq"
 const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ? ORDER BY started_at"
 const TAKE_OVER = "UPDATE runs SET owner_boot_id = ? WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ?"
@@ -76,14 +76,14 @@ function rest(run: NewRun, append: Append): readonly Statement[] {
   return [...append.events.map(e => insertEvent(run.facts.runId, e)), ...append.tasks.map(t => changeTask(run, t))]
 }
 
-function insertRun({ facts, workflowName, idempotencyKey }: NewRun, h: RunHeader): Statement {
+function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): Statement {
   const excluded = facts.excludedStepIds.length > 0 ? JSON.stringify(facts.excludedStepIds) : null
   return {
     sql: INSERT_RUN,
     params: [
       ...[facts.runId, facts.tenantId, facts.projectId, facts.workflowId, workflowName, facts.version, h.status, h.pauseReason],
       ...[facts.triggerType, JSON.stringify(facts.input), excluded, facts.userId, facts.startedAt, h.completedAt, h.failureCode],
-      ...[h.failedStepId, h.error, idempotencyKey, h.ownerBootId, h.wakeAt],
+      ...[h.failedStepId, h.error, idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt],
     ],
   }
 }
@@ -125,7 +125,7 @@ function newRunOf(row: Row): NewRun {
       excludedStepIds: excluded ?? [],
     },
     workflowName: String(row.workflow_name),
-    idempotencyKey: row.idempotency_key === null ? null : String(row.idempotency_key),
+    idempotency: row.idempotency_key === null ? null : { key: String(row.idempotency_key), hash: String(row.idempotency_hash) },
   }
 }
 

@@ -1,8 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { drizzle } from "drizzle-orm/better-sqlite3"
-import { migrate } from "drizzle-orm/better-sqlite3/migrator"
-import { readMigrationFiles } from "drizzle-orm/migrator"
+import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator"
 import { rfc3339 } from "../kernel/clock.ts"
 import { AppError } from "../kernel/errors.ts"
 import { connect, type SqliteConnection } from "./sqlite/driver.ts"
@@ -25,17 +23,15 @@ export interface MigrationReport {
 export async function migrateSqlite(path: string, migrationsFolder: string, now: number): Promise<MigrationReport> {
   const known = readMigrationFiles({ migrationsFolder })
   const fresh = !existsSync(path)
+  if (!fresh) refuseNewer(path, new Set(known.map(m => m.hash)))
   const connection = connectWriter(path)
   try {
     const applied = appliedMigrations(connection)
-    refuseNewer(applied, new Set(known.map(m => m.hash)), path)
     if (applied.length === known.length) return { before: applied.length, after: applied.length, backup: null }
     const backup = fresh || applied.length === 0 ? null : await backupVerified(connection, path, now)
     connection.pragma("foreign_keys = OFF") // a rebuilt table must not drop the rows that point at it
-    migrate(drizzle({ client: connection }), { migrationsFolder })
-    const broken = connection.pragma("foreign_key_check") as unknown[]
-    if (broken.length > 0)
-      throw new Error(`the migration left ${broken.length} rows without what they point at; backup: ${backup}`)
+    const pending = known.filter(m => !applied.includes(m.hash))
+    connection.transaction(() => apply(connection, pending)).immediate()
     return { before: applied.length, after: known.length, backup }
   } finally {
     connection.close()
@@ -49,8 +45,30 @@ function appliedMigrations(connection: SqliteConnection): readonly string[] {
   return rows.map(r => r.hash)
 }
 
-function refuseNewer(applied: readonly string[], known: ReadonlySet<string>, path: string): void {
-  if (applied.every(hash => known.has(hash))) return
+/** What drizzle's own `migrate` does and notes, which would commit before the rows can be checked. */
+function apply(connection: SqliteConnection, pending: readonly MigrationMeta[]): void {
+  connection.exec(
+    "CREATE TABLE IF NOT EXISTS __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)",
+  )
+  const note = connection.prepare("INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)")
+  for (const migration of pending) {
+    for (const statement of migration.sql) connection.exec(statement)
+    note.run(migration.hash, migration.folderMillis)
+  }
+  const broken = connection.pragma("foreign_key_check") as unknown[]
+  if (broken.length > 0) {
+    throw new Error(`the migration would leave ${broken.length} rows without what they point at; nothing was changed`)
+  }
+}
+
+/** Looks through a connection that cannot write, so that the file stays as it is to the byte. */
+function refuseNewer(path: string, known: ReadonlySet<string>): void {
+  const reader = connect(path, { readonly: true })
+  try {
+    if (appliedMigrations(reader).every(hash => known.has(hash))) return
+  } finally {
+    reader.close()
+  }
   const folder = dirname(path)
   throw new AppError(
     "unavailable",

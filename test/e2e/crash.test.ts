@@ -61,6 +61,8 @@ class Driver {
   readonly unanswered: Start[] = []
   readonly broken: string[] = []
   repeated = 0
+  /** Called in the moment in which something was acknowledged. */
+  onAcknowledged: () => void = () => {}
   #named = new Map<string, string>()
 
   constructor(
@@ -92,6 +94,7 @@ class Driver {
     }
     const runId: string = answer.body.run_id
     this.acknowledged.set(runId, start.kind)
+    this.onAcknowledged()
     if (!start.named) return true
     const name = start.params.run_id ?? start.headers["idempotency-key"]!
     const earlier = this.#named.get(name) ?? runId
@@ -117,8 +120,12 @@ class Driver {
   async #approve(client: Client, task: Wire): Promise<void> {
     const path = `/v1/workflows/${task.workflow_id}/runs/${task.run_id}/tasks/${task.task_id}/complete`
     const answer = await attempt(client.call("POST", path, { approved: true }))
-    if (answer?.status === 200) this.approved.add(`${task.run_id} ${task.task_id}`)
-    else if (answer !== null) this.broken.push(`an approval was answered with ${answer.status} ${JSON.stringify(answer.body)}`)
+    if (answer?.status === 200) {
+      const name = `${task.run_id} ${task.task_id}`
+      if (this.approved.has(name)) this.broken.push(`the approval of ${name} was acknowledged, forgotten, and asked for again`)
+      this.approved.add(name)
+      this.onAcknowledged()
+    } else if (answer !== null) this.broken.push(`an approval was answered with ${answer.status} ${JSON.stringify(answer.body)}`)
   }
 
   async #read(client: Client, runId: string, kind: string): Promise<void> {
@@ -192,7 +199,9 @@ test(
     for (let kill = 1; kill <= KILLS; kill++) {
       const life = live(driver, server, server.client(pat))
       await Bun.sleep(next() * LIFE_MAX_MS)
+      if (next() < 0.5) await acknowledgement(driver, server)
       await server.kill()
+      driver.onAcknowledged = () => {}
       await life
       wrong.push(...server.complaints.map(line => `the log of life ${kill} says ${JSON.stringify(line)}`))
       look(kill)
@@ -270,6 +279,17 @@ test(
   },
   BUDGET_MS,
 )
+
+/** The moment in which a promise was just given is the worst one to die in. */
+async function acknowledgement(driver: Driver, server: Server): Promise<void> {
+  await new Promise<void>(resolve => {
+    setTimeout(resolve, LIFE_MAX_MS)
+    driver.onAcknowledged = () => {
+      server.signal("SIGKILL")
+      resolve()
+    }
+  })
+}
 
 /** Until the server is gone: starts runs, some of them twice and at any moment, and attends to what they need. */
 async function live(driver: Driver, server: Server, client: Client): Promise<void> {

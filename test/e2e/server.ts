@@ -7,6 +7,7 @@ setDefaultTimeout(120_000)
 
 /** From starting the executable to `/health/ready`. It takes a tenth of a second; a busy machine may need more. */
 const READY_MAX_MS = 30_000
+const CALM: readonly unknown[] = ["trace", "debug", "info"]
 const SCOPES = "workflow:read,workflow:run,mcp:execute,mcp:read,mcp:write"
 
 /** Answers of the API are looked at by the tests, field by field. */
@@ -72,7 +73,7 @@ export class Home {
       timeout: 60_000,
       killSignal: "SIGKILL",
     })
-    const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+    const [stdout, stderr, code] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited])
     return { code: child.signalCode === null ? code : null, stdout, stderr }
   }
 
@@ -167,7 +168,7 @@ export class Server {
 
   /** Lines of the log that no test foresaw: warnings and worse. */
   get complaints(): readonly Wire[] {
-    return this.log.filter(line => line.level >= 40)
+    return this.log.filter(line => !CALM.includes(line.level))
   }
 
   async ready(): Promise<void> {
@@ -298,6 +299,10 @@ export async function until(what: string, maxMs: number, look: () => boolean | P
     if (performance.now() > end) throw new Error(`waited ${maxMs} ms in vain until ${what}`)
     await Bun.sleep(5)
   }
+}
+
+function textOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  return new Response(stream).text()
 }
 
 function parsed(text: string): unknown {

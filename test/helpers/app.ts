@@ -63,7 +63,10 @@ export interface TestAppOptions {
 /** The whole app in process, on a database and a data directory of its own; its clock moves one ms a look. */
 export async function openApp(options: TestAppOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), "agentruntime-app-"))
-  const config = readConfig({ flags: { data: folder, "lua.children": 1, "shutdown.grace_s": 0, ...options.flags }, environment: {} })
+  const config = readConfig({
+    flags: { data: folder, "lua.children": 1, "shutdown.grace_s": 0, ...options.flags },
+    environment: {},
+  })
   const directory = dataDirectory(config.data)
   prepareDataDirectory(directory)
   await migrateSqlite(directory.database, join(root, "migrations", "sqlite"), Date.now())
@@ -99,7 +102,13 @@ export async function openApp(options: TestAppOptions = {}) {
   }
 
   /** `body`: sent as JSON; a string as it is. */
-  function call(caller: Caller, method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
+  function call(
+    caller: Caller,
+    method: string,
+    path: string,
+    body?: unknown,
+    more: Record<string, string> = {},
+  ): Promise<Answer> {
     const headers = new Headers(more)
     if (caller.session !== undefined) headers.set("cookie", `${SESSION_COOKIE}=${caller.session}`)
     if (caller.pat !== undefined) headers.set("authorization", `Bearer ${caller.pat}`)
@@ -233,7 +242,7 @@ export const TASK_GRAPH = {
       type: "human_task",
       name: "Ask",
       task_type: "approval",
-      task_payload: { title: "Send {{input.what | \"it\"}}?" },
+      task_payload: { title: 'Send {{input.what | "it"}}?' },
     },
   ],
 }

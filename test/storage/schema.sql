@@ -149,6 +149,7 @@ CREATE TABLE `runs` (
 	`failed_step_id` text,
 	`error` text,
 	`idempotency_key` text,
+	`idempotency_hash` text,
 	`owner_boot_id` text,
 	`wake_at` integer
 );

@@ -1,4 +1,5 @@
 import { type ChildProcess as NodeChild, spawn } from "node:child_process"
+import { setPriority } from "node:os"
 import { CHILD_ANSWER_MAX_BYTES, CHILD_START_MAX_MS, CHILD_STDERR_KEPT_BYTES } from "../../kernel/limits.ts"
 import { LAST_ANSWER, READY } from "./child-loop.ts"
 
@@ -49,6 +50,7 @@ export class Child {
     // The root as working directory: Bun reads `.env` and `bunfig.toml` of the directory it starts in when run from source.
     const child = spawn(file, args, { env: { ...env }, cwd: "/", stdio: ["pipe", "pipe", "pipe"], windowsHide: true })
     this.#process = child
+    yieldToServer(child.pid)
     child.stdin.on("error", () => {}) // a child that is gone says so through its exit
     child.stdout.on("error", () => {})
     child.stderr.on("error", () => {})
@@ -170,4 +172,13 @@ export class Child {
 interface Holdable {
   ref(): void
   unref(): void
+}
+
+/** A script that takes all it can get must not make the server late: on a busy machine the server goes first. */
+const NICE = 10
+
+function yieldToServer(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, NICE)
+  } catch {} // gone already, or not allowed here: then it competes as an equal
 }

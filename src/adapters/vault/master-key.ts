@@ -50,7 +50,7 @@ export function readMasterKey(path: string): MasterKey {
   // Windows has no such bits: Node invents them.
   if (process.platform !== "win32" && (mode & 0o077) !== 0)
     throw refusal(
-      `the master key ${path} can be read by others (mode ${(mode & 0o777).toString(8)}). Run: chmod 600 ${path}`,
+      `the master key ${path} can be read by others (mode ${(mode & 0o777).toString(8)}). Run: chmod 600 '${path}'`,
       "MASTER_KEY_EXPOSED",
     )
   const bytes = decode(readFileSync(path, "utf8").trim())

@@ -166,7 +166,11 @@ export class AuthService {
   // Links ----------------------------------------------------------------------------------------------------------
 
   /** The token of the first sign-in (30 minutes, once); an older one of the same workspace stops working. */
-  createSetupLink(tenantId: string): Promise<string> {
+  async createSetupLink(tenantId: string): Promise<string> {
+    const known = await this.workspaces()
+    if (!known.includes(tenantId)) {
+      throw new AppError("not_found", `there is no workspace ${tenantId}; there is ${known.join(", ") || "none yet"}`)
+    }
     return this.#createLink("setup", tenantId, null, {})
   }
 
@@ -261,6 +265,11 @@ export class AuthService {
     const userId = await store.ensureServiceAccount(wish, clock.now())
     access.changed()
     return { userId }
+  }
+
+  /** Ids of all workspaces of this instance. */
+  workspaces(): Promise<readonly string[]> {
+    return this.deps.store.workspaces()
   }
 
   hasUsers(): Promise<boolean> {

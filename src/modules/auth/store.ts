@@ -308,6 +308,13 @@ export class AuthStore implements AccessStore {
     })
   }
 
+  /** Ids of all workspaces. */
+  async workspaces(): Promise<readonly string[]> {
+    const { tenants } = this.db.tables
+    const rows = await this.db.read.select({ id: tenants.id }).from(tenants).orderBy(tenants.id)
+    return rows.map(r => r.id)
+  }
+
   // First steps ----------------------------------------------------------------------------------------------------
 
   /** Makes what is missing and changes nothing that is there. */

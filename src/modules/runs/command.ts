@@ -6,7 +6,7 @@ import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
-import { RunExists } from "../../runtime/ports.ts"
+import { type Idempotency, RunExists } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { WorkflowService } from "../workflows/service.ts"
 import type { CommandAnswer } from "./contract.ts"
@@ -73,30 +73,34 @@ export class RunCommands {
       input: buildInput(params, version.runSetup, version.inputSchema),
       excludedStepIds: excludedOf(params),
     }
-    const idempotencyKey = textParam(params, "idempotency_key") ?? keyHeader
+    checkExcluded(plan, facts.excludedStepIds)
+    const key = textParam(params, "idempotency_key") ?? keyHeader
+    const idempotency = key === null ? null : { key, hash: hashOf(workflowId, params) }
     try {
-      const state = await this.deps.runs.start({ facts, workflowName: workflow.name, idempotencyKey }, plan)
+      const state = await this.deps.runs.start({ facts, workflowName: workflow.name, idempotency }, plan)
       return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }
     } catch (error) {
       if (!(error instanceof RunExists)) throw error
-      return answerOf(await this.#earlier(caller, workflowId, facts.runId, idempotencyKey))
+      return answerOf(await this.#earlier(caller, workflowId, facts.runId, idempotency))
     }
   }
 
   /** The run that an earlier request with the same id or key started. */
-  async #earlier(caller: Caller, workflowId: string, runId: string, key: string | null): Promise<RunRow> {
-    const byKey = key === null ? null : await this.deps.store.findByIdempotencyKey(caller.projectId, key)
-    const row = byKey ?? (await this.deps.store.findAnywhere(runId))
+  async #earlier(caller: Caller, workflowId: string, runId: string, idempotency: Idempotency | null): Promise<RunRow> {
+    const byKey = idempotency && (await this.deps.store.findByIdempotencyKey(caller.projectId, idempotency.key))
+    if (byKey) {
+      if (byKey.workflowId === workflowId && byKey.idempotencyHash === idempotency.hash) return byKey
+      const sentence = "this idempotency key was used for another start; use a new key for a new start"
+      throw new AppError("conflict", sentence, { code: "IDEMPOTENCY_CONFLICT" })
+    }
+    const row = await this.deps.store.findAnywhere(runId)
     if (row && row.workflowId === workflowId && row.projectId === caller.projectId && row.tenantId === caller.tenantId) return row
-    const code = byKey ? "IDEMPOTENCY_CONFLICT" : "RUN_ID_TAKEN"
-    throw new AppError("conflict", `this ${byKey ? "idempotency key" : "run_id"} was used for another run; choose a new one`, {
-      code,
-    })
+    throw new AppError("conflict", "this run_id was used for another run; choose a new one", { code: "RUN_ID_TAKEN" })
   }
 
   async #control(caller: Caller, workflowId: string, params: JsonObject, input: RunInput): Promise<CommandAnswer> {
-    const runId = textParam(params, "run_id")
-    if (runId === null) throw badParam("params.run_id is needed")
+    const runId = textParam(params, "run_id")?.toLowerCase()
+    if (runId === undefined) throw badParam("params.run_id is needed")
     const row = await this.deps.store.find(caller, workflowId, runId)
     if (!row) throw new AppError("not_found", "there is no such run of this workflow")
     const { accepted, before, after } = await this.deps.runs.send(runId, input)
@@ -126,6 +130,19 @@ function answerOf(row: RunRow): CommandAnswer {
   return { run_id: row.id, workflow_id: row.workflowId, status: row.status, started_at: rfc3339(row.startedAt) }
 }
 
+/** A misspelt id would run what should not. */
+function checkExcluded(plan: Plan, ids: readonly string[]): void {
+  const unknown = ids.find(id => !plan.indexOf.has(id))
+  if (unknown === undefined) return
+  const sentence = `excluded_step_ids names ${JSON.stringify(unknown.slice(0, 200))}, which the workflow does not have`
+  throw new AppError("invalid", sentence, { code: "UNKNOWN_STEP" })
+}
+
+/** Of what the start asks for; the key itself may come by either way. */
+function hashOf(workflowId: string, { idempotency_key: _, ...asked }: JsonObject): string {
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify([workflowId, asked])).digest("hex")
+}
+
 function badParam(sentence: string): AppError {
   return new AppError("bad_request", `invalid request body: ${sentence}`, { code: "INVALID_BODY" })
 }
@@ -139,7 +156,7 @@ function textParam(params: JsonObject, name: string): string | null {
 
 function runIdOf(params: JsonObject): string | null {
   const runId = textParam(params, "run_id")
-  if (runId === null || isUuid(runId)) return runId
+  if (runId === null || isUuid(runId)) return runId?.toLowerCase() ?? null
   throw badParam("params.run_id must be a UUID")
 }
 

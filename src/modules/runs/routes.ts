@@ -105,8 +105,8 @@ export const runRoutes = (deps: RunRoutesDeps) =>
       {
         permit: READ,
         query: t.Object({
-          after_seq: t.Optional(t.Integer({ minimum: 0 })),
-          limit: t.Optional(t.Integer({ minimum: 1, maximum: EVENTS_PAGE_MAX })),
+          after_seq: t.Optional(t.Integer({ title: "after_seq", minimum: 0 })),
+          limit: t.Optional(t.Integer({ title: "limit", minimum: 1, maximum: EVENTS_PAGE_MAX })),
         }),
         response: eventListShape,
         detail: { summary: "What happened in a run, oldest first", tags },
@@ -126,11 +126,16 @@ function filterOf(query: { status?: string | string[]; since?: string }) {
           .flat()
           .flatMap(s => s.split(","))
           .filter(s => s !== "")
-  const since = query.since === undefined ? undefined : Date.parse(query.since)
+  const since = query.since === undefined ? undefined : momentOf(query.since)
   if (since !== undefined && Number.isNaN(since)) {
     throw new AppError("bad_request", "invalid query: since must be a moment such as 2026-06-10T08:00:00Z")
   }
-  return { ...(statuses && { statuses }), ...(since !== undefined && { since }) }
+  return { ...(statuses && statuses.length > 0 && { statuses }), ...(since !== undefined && { since }) }
+}
+
+/** A day, or RFC 3339; NaN for anything else that `Date.parse` would guess at. */
+function momentOf(text: string): number {
+  return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : Number.NaN
 }
 
 function keyOf(header: string | undefined): string | null {

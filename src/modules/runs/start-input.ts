@@ -27,7 +27,13 @@ const RESERVED: ReadonlySet<string> = new Set([
 export function buildInput(params: JsonObject, setup: RunSetup | null, inputSchema: Json | null): JsonObject {
   const payload = objectOrNothing(params.trigger_payload, "trigger_payload")
   const overlays = objectOrNothing(params.trigger_steps, "trigger_steps")
-  const saved = params.use_run_setup_defaults === true ? setup : null
+  const useDefaults = params.use_run_setup_defaults ?? false
+  if (typeof useDefaults !== "boolean") {
+    throw new AppError("bad_request", "invalid request body: params.use_run_setup_defaults must be true or false", {
+      code: "INVALID_BODY",
+    })
+  }
+  const saved = useDefaults ? setup : null
   const bare = Object.fromEntries(Object.entries(params).filter(([key]) => !RESERVED.has(key)))
   const input = { ...saved?.trigger_payload, ...bare, ...payload }
   const steps = mergeOverlays(saved?.trigger_steps ?? {}, overlays)
@@ -36,7 +42,7 @@ export function buildInput(params: JsonObject, setup: RunSetup | null, inputSche
     ...input,
     ...(Object.keys(steps).length > 0 && { _steps: steps }),
   }
-  if (JSON.stringify(complete).length > RUN_INPUT_MAX_BYTES) {
+  if (Buffer.byteLength(JSON.stringify(complete)) > RUN_INPUT_MAX_BYTES) {
     throw new AppError("too_large", `the run's input is larger than ${RUN_INPUT_MAX_BYTES} bytes`)
   }
   return complete
@@ -50,16 +56,16 @@ function objectOrNothing(value: Json | undefined, name: string): JsonObject {
 
 /** Step by step, key by key: the caller's word wins. */
 function mergeOverlays(saved: { readonly [stepId: string]: JsonObject }, sent: JsonObject): JsonObject {
-  const merged: Record<string, JsonObject> = { ...saved }
+  const merged = new Map(Object.entries(saved)) // a step may be called `__proto__`
   for (const [stepId, overlay] of Object.entries(sent)) {
     if (!isJsonObject(overlay)) {
       throw new AppError("bad_request", "invalid request body: each entry of params.trigger_steps must be an object", {
         code: "INVALID_BODY",
       })
     }
-    merged[stepId] = { ...merged[stepId], ...overlay }
+    merged.set(stepId, { ...merged.get(stepId), ...overlay })
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 /** Defaults of the fields that the input lacks. A schema is a JSON Schema object or a list of fields (contract §3.7). */
@@ -67,10 +73,10 @@ function schemaDefaults(schema: Json | null, input: JsonObject): JsonObject {
   const fields = Array.isArray(schema)
     ? schema.filter(isJsonObject).map(f => [f.name, f] as const)
     : Object.entries((isJsonObject(schema) && isJsonObject(schema.properties) && schema.properties) || {})
-  const defaults: Record<string, Json> = {}
+  const defaults = new Map<string, Json>()
   for (const [name, field] of fields) {
     if (typeof name !== "string" || Object.hasOwn(input, name)) continue
-    if (isJsonObject(field) && field.default !== undefined) defaults[name] = field.default
+    if (isJsonObject(field) && field.default !== undefined) defaults.set(name, field.default)
   }
-  return defaults
+  return Object.fromEntries(defaults)
 }

@@ -3,6 +3,7 @@ import type { Caller } from "../../http/permission.ts"
 import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
+import { STEP_RESULT_MAX_BYTES } from "../../kernel/limits.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { RunService } from "../runs/service.ts"
 import type { TaskBody } from "./contract.ts"
@@ -30,6 +31,12 @@ export class TaskService {
 
   /** The answer is given when it is on disk; a second one is refused (contract §4.8). */
   async complete(caller: Caller, workflowId: string, runId: string, taskId: string, approved: boolean, result: JsonObject) {
+    if (Buffer.byteLength(JSON.stringify(result)) > STEP_RESULT_MAX_BYTES) {
+      throw new AppError(
+        "too_large",
+        `result is larger than ${STEP_RESULT_MAX_BYTES} bytes; store it elsewhere and pass a reference`,
+      )
+    }
     const task = await this.deps.store.find(caller, workflowId, runId, taskId)
     if (!task) throw new AppError("not_found", "there is no such task of this run")
     const { accepted } = await this.deps.runs.send(runId, { type: "TaskCompleted", taskId, approved, result, by: caller.userId })

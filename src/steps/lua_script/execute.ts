@@ -23,7 +23,7 @@ export function createLuaExecutor(sandbox: LuaSandbox): StepExecutor {
 function outcomeOf(outcome: LuaOutcome): StepOutcome {
   if (outcome.ok) return { ok: true, result: outcome.value }
   if (outcome.kind === "timeout") {
-    return { ok: false, failure: { code: "LUA_SCRIPT_FAILED", message: outcome.message, retryable: true, timeout: true } }
+    return { ok: false, failure: { code: "STEP_TIMEOUT", message: outcome.message, retryable: true, timeout: true } }
   }
   return failed(outcome.message, true)
 }

@@ -30,6 +30,8 @@ export const defineRuns = (k: ColumnKit) => {
       error: k.text("error"),
       /** A caller's name for this start; unique in its project. */
       idempotencyKey: k.text("idempotency_key"),
+      /** SHA-256 of what was asked for under that key, hex: the same key for something else is a mistake. */
+      idempotencyHash: k.text("idempotency_hash"),
       /** The boot of the node that owns the run while it can move; another boot takes over what an ended one left. */
       ownerBootId: k.text("owner_boot_id"),
       /** When the run next has to look at the clock (retry, expiry); null when only an answer can move it. */

@@ -4,7 +4,6 @@ import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { sqliteTables } from "../tables.ts"
 import { connect, type SqliteConnection, type SqliteStatement } from "./driver.ts"
-import { keepStatements } from "./kept-statements.ts"
 
 export interface SqliteOptions {
   /**
@@ -25,7 +24,8 @@ export function openSqlite(path: string, options: SqliteOptions): Database {
 /** The writer's settings hold for the whole file: WAL, a sync at every commit, foreign keys, space given back in steps. */
 export function connectWriter(path: string): SqliteConnection {
   const writer = connect(path)
-  writer.pragma("auto_vacuum = INCREMENTAL") // takes effect only in a new file
+  // It takes effect in a new file only; in any other it would still write the header, at every start.
+  if (writer.pragma("page_count", { simple: true }) === 0) writer.pragma("auto_vacuum = INCREMENTAL")
   writer.pragma("journal_mode = WAL")
   writer.pragma("synchronous = FULL")
   writer.pragma("foreign_keys = ON")
@@ -140,6 +140,60 @@ class SqliteDatabase implements Database {
       this.onFatal(error)
     }
     return thrown
+  }
+}
+
+/** Statements kept for one connection's builder; the oldest give way. */
+const KEPT_STATEMENTS_MAX = 500
+
+/**
+ * The connection as drizzle is given it: each SQL text is prepared once. Left alone the builder prepares at every call, which
+ * made a read of one row take 131 µs instead of 74.
+ */
+function keepStatements(connection: SqliteConnection): SqliteConnection {
+  const kept = new Map<string, KeptStatement>()
+  const prepare = (sql: string) => {
+    const known = kept.get(sql)
+    if (known) return known
+    const oldest = kept.size >= KEPT_STATEMENTS_MAX ? kept.keys().next().value : undefined
+    if (oldest !== undefined) kept.delete(oldest)
+    const made = new KeptStatement(connection, sql)
+    kept.set(sql, made)
+    return made
+  }
+  return { prepare } as unknown as SqliteConnection // the builder uses nothing else of it
+}
+
+/** What the builder uses of a statement. The driver's `raw()`, rows as arrays, sticks to a statement: that is another one. */
+class KeptStatement {
+  #objects: SqliteStatement | undefined
+  #arrays: SqliteStatement | undefined
+
+  constructor(
+    private readonly connection: SqliteConnection,
+    private readonly sql: string,
+  ) {}
+
+  run(...params: unknown[]) {
+    return this.#prepared().run(...params)
+  }
+
+  all(...params: unknown[]) {
+    return this.#prepared().all(...params)
+  }
+
+  get(...params: unknown[]) {
+    return this.#prepared().get(...params)
+  }
+
+  raw(): SqliteStatement {
+    this.#arrays ??= this.connection.prepare(this.sql).raw()
+    return this.#arrays
+  }
+
+  #prepared(): SqliteStatement {
+    this.#objects ??= this.connection.prepare(this.sql)
+    return this.#objects
   }
 }
 

@@ -194,7 +194,7 @@ describe("the master key's file", () => {
     createMasterKey(keyFile)
     for (const mode of [0o640, 0o604, 0o666]) {
       chmodSync(keyFile, mode)
-      expect(() => readMasterKey(keyFile)).toThrow(`chmod 600 ${keyFile}`)
+      expect(() => readMasterKey(keyFile)).toThrow(`chmod 600 '${keyFile}'`)
     }
   })
 

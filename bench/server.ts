@@ -1,0 +1,68 @@
+// A server whose workflows may hold the step that does nothing: the program's own routes, services, runtime and storage, put
+// together here because the program knows no such step. `bun run bench/server.ts <data folder>`. Everybody may call it.
+import { Elysia } from "elysia"
+import { createLuaSandbox } from "../src/adapters/sandbox/lua.ts"
+import { selfCommand } from "../src/adapters/sandbox/self.ts"
+import { createGate } from "../src/http/gate.ts"
+import { type Caller, NOBODY } from "../src/http/permission.ts"
+import { createEdge } from "../src/http/server.ts"
+import { RunCommands } from "../src/modules/runs/command.ts"
+import { runRoutes } from "../src/modules/runs/routes.ts"
+import { RunService } from "../src/modules/runs/service.ts"
+import { createRunStore } from "../src/modules/runs/store.ts"
+import { WorkflowService } from "../src/modules/workflows/service.ts"
+import { createWorkflowStore } from "../src/modules/workflows/store.ts"
+import type { StepExecutor } from "../src/runtime/ports.ts"
+import { Runs } from "../src/runtime/runs.ts"
+import { Worker } from "../src/runtime/worker.ts"
+import { createLuaExecutor } from "../src/steps/lua_script/execute.ts"
+import { stepTypes } from "../src/steps/registry.ts"
+import { createJournal } from "../src/storage/journal.ts"
+import { doNothing, Ends, log, nothing, openDatabase, sequence } from "./runtime.ts"
+
+const { db } = await openDatabase(process.argv[2] ?? "")
+const clock = { now: Date.now }
+const ids = { uuid: () => Bun.randomUUIDv7(), secret: () => "" }
+const caller: Caller = { ...NOBODY, tenantId: "default", projectId: ids.uuid(), userId: ids.uuid(), role: "tenant_admin" }
+
+const lua = createLuaSandbox({ command: selfCommand() })
+const executors = new Map<string, StepExecutor>([
+  [nothing.type, doNothing],
+  ["lua_script", createLuaExecutor(lua)],
+])
+const types = new Map([...stepTypes, [nothing.type, nothing]])
+const workflows = new WorkflowService({ store: createWorkflowStore(db), types, clock, ids })
+const ends = new Ends()
+const journal = ends.watch(createJournal(db))
+const worker = new Worker(executors, Math.random, log)
+const runs = new Runs({ journal, plans: workflows, worker, clock, bootId: ids.uuid(), log })
+const store = createRunStore(db)
+const service = new RunService({ store, runs, plans: workflows })
+const commands = new RunCommands({ runs, store, workflows, clock, ids, drainMs: 60_000 })
+const gate = createGate({ authorize: async () => caller })
+
+/** The program's routes of runs, and one that answers when a run's end is on disk: asking again and again would be the load. */
+const app = new Elysia()
+  .use(createEdge({ log: { debug: () => {}, error: log.error }, newId: ids.uuid, now: clock.now }))
+  .use(runRoutes({ gate, workflows, commands, service }))
+  .get("/runs/:id/end", async ({ params }) => {
+    await ends.of(params.id)
+    return {}
+  })
+  .listen({ hostname: "127.0.0.1", port: 0 })
+
+const published = async (step: object) => {
+  const workflow = await workflows.create(caller, { name: "bench", graph: sequence(5, { ...step }) })
+  await workflows.publish(caller, workflow.id, null)
+  return workflow.id
+}
+const workflowIds = {
+  nothing: await published({ type: nothing.type }),
+  lua: await published({ type: "lua_script", script: "return { answer = 6 * 7 }" }),
+}
+const url = `http://127.0.0.1:${app.server?.port}`
+process.stderr.write(`${JSON.stringify({ ...workflowIds, url, msg: "ready" })}\n`)
+process.on("SIGTERM", async () => {
+  await lua.close()
+  process.exit(0)
+})

@@ -1,0 +1,409 @@
+import type { Permission, Role, Scope } from "../../src/http/permission.ts"
+import { LUA_GRAPH, PASSWORD, type Person, type Place, TASK_GRAPH, type World } from "../helpers/app.ts"
+
+/** Who is asked, as the contract's tables say it (§3.1, §4, §15): `viewer+` is `project_viewer`, and so on. */
+type Asked =
+  | "public"
+  /** Whoever is signed in. */
+  | "user"
+  /** A member of the workspace. */
+  | "member"
+  | "tenant_admin"
+  /** In one project. */
+  | "project_viewer"
+  | "project_contributor"
+  /** A list over all projects that the caller may view. */
+  | "viewer of projects"
+
+export interface RouteCase {
+  readonly route: string
+  readonly asked: Asked
+  /** Scopes of a PAT, one of which is enough (contract G-1); `any`: the role decides; `none`: session only. */
+  readonly scopes: readonly Scope[] | "any" | "none"
+  /** What the path names, made new in the place by somebody who may. */
+  readonly ids?: (world: World, place: Place, owner: Person) => Promise<Record<string, string>>
+  readonly body?: (ids: Record<string, string>, world: World) => unknown
+  /** Status for whoever may. */
+  readonly status: number
+  /** What the service judges beyond the stated permission; undefined: nothing. */
+  readonly judged?: (who: Person, world: World) => number | undefined
+  /** What the path names belongs to the workspace, not to one project. */
+  readonly ofTenant?: true
+  /** Ends the session it is called with. */
+  readonly endsSession?: true
+}
+
+const READ: readonly Scope[] = ["workflow:read", "workflow:run", "workflow:write"]
+const WRITE: readonly Scope[] = ["workflow:write", "workflow:run"]
+const RUN: readonly Scope[] = ["workflow:run"]
+const MCP_READ: readonly Scope[] = ["mcp:read", "mcp:write", "mcp:execute"]
+const MCP_WRITE: readonly Scope[] = ["mcp:write", "mcp:execute"]
+const PAT: readonly Scope[] = ["pat:manage"]
+
+const of = (owner: Person, place: Place) => ({ session: owner.session, place })
+
+async function workflow(world: World, place: Place, owner: Person) {
+  return { id: await world.workflow(LUA_GRAPH, {}, of(owner, place)) }
+}
+
+/** A run that waits for a person. */
+async function waitingRun(world: World, place: Place, owner: Person) {
+  const caller = of(owner, place)
+  const id = await world.workflow(TASK_GRAPH, {}, caller)
+  return { id, runID: await world.start(id, {}, caller), task_id: "ask" }
+}
+
+const instance = async (world: World, place: Place, owner: Person) => {
+  const { body } = await world.call(of(owner, place), "POST", "/v1/mcp/instances", { server_id: "sqlite" })
+  return { id: body.id as string, profile_id: body.active_profile_id as string }
+}
+const instanceOnly = async (world: World, place: Place, owner: Person) => ({ id: (await instance(world, place, owner)).id })
+const pat = async (world: World, place: Place, owner: Person) => ({
+  id: (await world.patOf(owner.userId, place, ["mcp:read"])).id,
+})
+const tenant = async (_: World, place: Place) => ({ slug: place.tenant })
+const member = async (world: World, place: Place) => ({
+  slug: place.tenant,
+  user_id: place.tenant === "acme" ? world.people.viewer.userId : world.people.otherTenant.userId,
+})
+
+async function project(world: World, place: Place) {
+  const admin = place.tenant === "acme" ? world.people.tenantAdmin : world.people.otherTenant
+  const slug = `p-${crypto.randomUUID().slice(0, 8)}`
+  return { id: (await world.call(of(admin, place), "POST", "/v1/projects", { name: "Made", slug })).body.id as string }
+}
+
+const firstProject = async (_: World, place: Place) => ({ id: place.project })
+const managesNothing = (who: Person, { people }: World) => (who === people.viewer || who === people.contributor ? 403 : undefined)
+const managesFirst = (who: Person, world: World) => (who === world.people.otherProject ? 404 : managesNothing(who, world))
+
+const page = (route: string): RouteCase => ({ route, asked: "public", scopes: "any", status: 200 })
+const mail = (route: string, body: object): RouteCase => ({
+  route,
+  asked: "public",
+  scopes: "any",
+  body: () => body,
+  status: 503,
+})
+const link = { token: "x".repeat(43) }
+
+/** Every route of the app: what the contract asks, and a call that succeeds for whoever may. */
+export const ROUTES: readonly RouteCase[] = [
+  // Pages, health, documentation
+  ...[
+    "GET /docs",
+    "GET /openapi.json",
+    "GET /docs/scalar.js",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /",
+    "GET /login",
+  ].map(page),
+  ...["GET /setup", "GET /invite", "GET /reset-password"].map(route => ({ ...page(route), status: 410 })),
+
+  // Identity (G-37)
+  {
+    ...page("POST /v1/auth/login"),
+    body: (_, { people }) => ({ email: people.viewer.email, password: PASSWORD }),
+  },
+  { ...page("POST /v1/auth/logout"), status: 204, endsSession: true },
+  { route: "POST /v1/auth/refresh", asked: "user", scopes: "none", status: 200 },
+  { route: "GET /v1/auth/me", asked: "user", scopes: "any", status: 200 },
+  { ...page("POST /v1/auth/setup"), body: () => ({ ...link, email: "a@example.test", password: PASSWORD }), status: 410 },
+  {
+    ...page("POST /v1/auth/register"),
+    body: () => ({ invite_token: link.token, email: "a@example.test", password: PASSWORD }),
+    status: 410,
+  },
+  {
+    route: "POST /v1/auth/change-password",
+    asked: "user",
+    scopes: "none",
+    body: () => ({ current_password: PASSWORD, new_password: PASSWORD }),
+    status: 204,
+  },
+  { ...page("POST /v1/auth/reset-password"), body: () => ({ ...link, password: PASSWORD }), status: 410 },
+  mail("POST /v1/auth/forgot-password", { email: "a@example.test" }),
+  mail("POST /v1/auth/verify-email", link),
+  mail("POST /v1/auth/resend-verification", { email: "a@example.test" }),
+  { ...page("GET /v1/auth/oauth/google/url"), status: 503 },
+  { ...page("GET /v1/auth/oauth/google/callback"), status: 503 },
+
+  // Personal access tokens (§15)
+  { route: "GET /v1/pats", asked: "project_contributor", scopes: PAT, status: 200 },
+  {
+    route: "POST /v1/pats",
+    asked: "project_contributor",
+    scopes: PAT,
+    body: () => ({ display_name: "ci", scopes: ["workflow:read"] }),
+    status: 201,
+  },
+  { route: "GET /v1/pats/:id/reveal", asked: "project_viewer", scopes: PAT, ids: pat, status: 200 },
+  { route: "DELETE /v1/pats/:id", asked: "project_contributor", scopes: PAT, ids: pat, status: 204 },
+
+  // Projects and members (G-37)
+  { route: "GET /v1/projects", asked: "member", scopes: "any", status: 200 },
+  {
+    route: "POST /v1/projects",
+    asked: "tenant_admin",
+    scopes: "none",
+    body: () => ({ name: "New", slug: `n-${crypto.randomUUID().slice(0, 8)}` }),
+    status: 201,
+  },
+  {
+    route: "GET /v1/projects/:id",
+    asked: "member",
+    scopes: "any",
+    ids: firstProject,
+    status: 200,
+    ofTenant: true,
+    judged: (who, { people }) => (who === people.otherProject ? 404 : undefined),
+  },
+  {
+    route: "PATCH /v1/projects/:id",
+    asked: "member",
+    scopes: "none",
+    ids: firstProject,
+    body: () => ({ name: "Main" }),
+    status: 200,
+    ofTenant: true,
+    judged: managesFirst,
+  },
+  { route: "DELETE /v1/projects/:id", asked: "tenant_admin", scopes: "none", ids: project, status: 204, ofTenant: true },
+  {
+    route: "GET /v1/tenants/:slug/members",
+    asked: "member",
+    scopes: "none",
+    ids: tenant,
+    status: 200,
+    ofTenant: true,
+    judged: managesNothing,
+  },
+  {
+    route: "POST /v1/tenants/:slug/members",
+    asked: "member",
+    scopes: "none",
+    ids: tenant,
+    body: (_, { places }) => ({
+      email: `${crypto.randomUUID()}@example.test`,
+      role: "project_viewer",
+      project_id: places.first.project,
+    }),
+    status: 201,
+    ofTenant: true,
+    judged: managesFirst,
+  },
+  {
+    route: "PATCH /v1/tenants/:slug/members/:user_id",
+    asked: "member",
+    scopes: "none",
+    ids: member,
+    body: (_, { places }) => ({ projects: [{ project_id: places.first.project, role: "project_viewer" }] }),
+    status: 200,
+    ofTenant: true,
+    judged: managesFirst,
+  },
+  {
+    route: "DELETE /v1/tenants/:slug/members/:user_id",
+    asked: "member",
+    scopes: "none",
+    ids: async (world, place) => ({ slug: place.tenant, user_id: (await leaver(world, place)).userId }),
+    status: 204,
+    ofTenant: true,
+    judged: (who, { people }) => (who === people.tenantAdmin ? undefined : 403),
+  },
+  { route: "POST /v1/tenants/invites/accept", asked: "user", scopes: "none", body: () => link, status: 410 },
+
+  // Workflows (§3.1)
+  { route: "GET /v1/workflows", asked: "project_viewer", scopes: READ, status: 200 },
+  {
+    route: "POST /v1/workflows",
+    asked: "project_contributor",
+    scopes: WRITE,
+    body: () => ({ name: "n", description: "d", graph: LUA_GRAPH }),
+    status: 201,
+  },
+  { route: "GET /v1/workflows/:id", asked: "project_viewer", scopes: READ, ids: workflow, status: 200 },
+  {
+    route: "PATCH /v1/workflows/:id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: workflow,
+    body: () => ({ name: "m" }),
+    status: 200,
+  },
+  { route: "DELETE /v1/workflows/:id", asked: "project_contributor", scopes: WRITE, ids: workflow, status: 204 },
+  {
+    route: "POST /v1/workflows/:id/versions",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: workflow,
+    body: () => ({ changelog: "c" }),
+    status: 201,
+  },
+  { route: "GET /v1/workflows/:id/versions", asked: "project_viewer", scopes: READ, ids: workflow, status: 200 },
+  {
+    route: "POST /v1/workflows/:id/validate",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: workflow,
+    body: () => ({}),
+    status: 200,
+  },
+
+  // Runs (§4)
+  {
+    route: "POST /v1/workflows/:id/command",
+    asked: "project_contributor",
+    scopes: RUN,
+    ids: workflow,
+    body: () => ({ command: "start" }),
+    status: 200,
+  },
+  ...["pause", "stop"].map(
+    (command): RouteCase => ({
+      route: "POST /v1/workflows/:id/command",
+      asked: "project_contributor",
+      scopes: RUN,
+      ids: waitingRun,
+      body: ids => ({ command, params: { run_id: ids.runID } }),
+      status: 200,
+    }),
+  ),
+  { route: "GET /v1/workflows/:id/runs", asked: "project_viewer", scopes: READ, ids: workflow, status: 200 },
+  { route: "GET /v1/runs", asked: "viewer of projects", scopes: READ, status: 200 },
+  ...["", "/summary", "/events", "/context"].map(
+    (part): RouteCase => ({
+      route: `GET /v1/workflows/:id/runs/:runID${part}`,
+      asked: "project_viewer",
+      scopes: READ,
+      ids: waitingRun,
+      status: 200,
+    }),
+  ),
+
+  // Human tasks (§4.8)
+  { route: "GET /v1/tasks/pending", asked: "viewer of projects", scopes: READ, status: 200 },
+  {
+    route: "GET /v1/workflows/:id/runs/:runID/tasks/pending",
+    asked: "project_contributor",
+    scopes: READ,
+    ids: waitingRun,
+    status: 200,
+  },
+  {
+    route: "POST /v1/workflows/:id/runs/:runID/tasks/:task_id/complete",
+    asked: "project_contributor",
+    scopes: RUN,
+    ids: waitingRun,
+    body: () => ({ approved: true }),
+    status: 200,
+  },
+
+  // MCP (§8)
+  { route: "GET /v1/mcp/platform-catalog", asked: "project_contributor", scopes: MCP_READ, status: 200 },
+  { route: "GET /v1/mcp/tools", asked: "project_contributor", scopes: MCP_READ, status: 200 },
+  { route: "GET /v1/mcp/instances", asked: "project_contributor", scopes: MCP_READ, status: 200 },
+  {
+    route: "POST /v1/mcp/instances",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    body: () => ({ server_id: "sqlite" }),
+    status: 201,
+  },
+  {
+    route: "POST /v1/mcp/instances/resolve",
+    asked: "project_contributor",
+    scopes: MCP_READ,
+    ids: workflow,
+    body: ids => ({ workflow_id: ids.id }),
+    status: 200,
+  },
+  { route: "GET /v1/mcp/instances/:id", asked: "project_contributor", scopes: MCP_READ, ids: instanceOnly, status: 200 },
+  {
+    route: "PATCH /v1/mcp/instances/:id",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: instanceOnly,
+    body: () => ({ name: "i" }),
+    status: 200,
+  },
+  { route: "DELETE /v1/mcp/instances/:id", asked: "project_contributor", scopes: MCP_WRITE, ids: instanceOnly, status: 204 },
+  {
+    route: "POST /v1/mcp/instances/:id/validate",
+    asked: "project_contributor",
+    scopes: MCP_READ,
+    ids: instanceOnly,
+    status: 200,
+  },
+  {
+    route: "GET /v1/mcp/instances/:id/config-profiles",
+    asked: "project_contributor",
+    scopes: MCP_READ,
+    ids: instanceOnly,
+    status: 200,
+  },
+  {
+    route: "POST /v1/mcp/instances/:id/config-profiles",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: instanceOnly,
+    body: () => ({ name: "second", config: {} }),
+    status: 201,
+  },
+  {
+    route: "PATCH /v1/mcp/instances/:id/config-profiles/:profile_id",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: instance,
+    body: () => ({ name: "renamed" }),
+    status: 200,
+  },
+  {
+    route: "POST /v1/mcp/instances/:id/config-profiles/:profile_id/set-active",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: instance,
+    status: 200,
+  },
+]
+
+/** The permission that a route must state for what the contract asks. */
+export function permissionOf({ asked, scopes }: RouteCase): Permission {
+  switch (asked) {
+    case "public":
+      return { access: "public" }
+    case "user":
+      return { access: "user", scopes }
+    case "member":
+    case "tenant_admin":
+      return { access: "tenant", role: asked, scopes }
+    case "viewer of projects":
+      return { access: "projects", role: "project_viewer", scopes }
+    case "project_viewer":
+    case "project_contributor":
+      return { access: "project", role: asked, scopes }
+  }
+}
+
+/** Path with its ids filled in. */
+export function pathOf(route: string, ids: Readonly<Record<string, string>>): string {
+  return route.split(" ")[1]!.replaceAll(/:(\w+)/g, (_, name) => encodeURIComponent(ids[name]!))
+}
+
+/** A person's role in the first project; null: none. */
+export function roleInFirst(who: Person, { people }: World): Role | null {
+  if (who === people.viewer) return "project_viewer"
+  if (who === people.contributor) return "project_contributor"
+  if (who === people.projectAdmin) return "project_admin"
+  return who === people.tenantAdmin ? "tenant_admin" : null
+}
+
+/** Somebody who can be removed: invited and registered for it. */
+async function leaver(world: World, place: Place): Promise<{ userId: string }> {
+  const { auth } = world.app
+  const email = `${crypto.randomUUID()}@example.test`
+  const grant = { tenantRole: "member", projectId: place.project, projectRole: "project_viewer" } as const
+  const { token } = await auth.createInvite({ tenantId: place.tenant, email, ...grant })
+  return auth.register({ email, password: PASSWORD }, token, { address: null, userAgent: null })
+}

@@ -1,0 +1,88 @@
+import { compilePlan } from "../../src/engine/graph.ts"
+import type { RunFacts } from "../../src/engine/state.ts"
+import type { JsonObject } from "../../src/kernel/json.ts"
+import { runOnce } from "../../src/runtime/loops/wake.ts"
+import type { Journal, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
+import { Runs } from "../../src/runtime/runs.ts"
+import { Worker } from "../../src/runtime/worker.ts"
+import { graphOf, type Steps, types } from "../engine/machine.ts"
+
+export const START = Date.UTC(2026, 5, 10, 8)
+
+export interface Attempt {
+  readonly job: StepJob
+  readonly signal: AbortSignal
+  readonly answer: (outcome: StepOutcome) => void
+  readonly fail: (error: unknown) => void
+}
+
+export const done = (result: JsonObject = {}): StepOutcome => ({ ok: true, result })
+export const failed = (retryable: boolean): StepOutcome => ({
+  ok: false,
+  failure: { code: "MCP_TOOL_FAILED", message: "no answer", retryable },
+})
+
+/** One boot of the runtime on a journal: its steps end when the test says so, its clock stands until it is moved. */
+export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { now: number }) {
+  const attempts: Attempt[] = []
+  const logged: object[] = []
+  const log = { error: (fields: object) => void logged.push(fields), warn: (fields: object) => void logged.push(fields) }
+  const execute = (job: StepJob, signal: AbortSignal) =>
+    new Promise<StepOutcome>((answer, fail) => void attempts.push({ job, signal, answer, fail }))
+  const worker = new Worker(new Map([["work", { execute }]]), () => 0.5, log)
+  const planOf = async (workflowId: string) => {
+    const graph = plans.get(workflowId)
+    if (!graph) throw new Error("the plan cannot be read")
+    return compilePlan(graph, types)
+  }
+  const clock = { now: () => time.now }
+  const runs = new Runs({ journal, plans: { planOf }, worker, clock, bootId: crypto.randomUUID(), log })
+
+  /** Starts a run of these steps; its id. */
+  async function start(steps: Steps, more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): Promise<string> {
+    const run = newRun({ startedAt: time.now, ...more }, idempotencyKey)
+    plans.set(run.facts.workflowId, graphOf(steps))
+    await runs.start(run, await planOf(run.facts.workflowId))
+    return run.facts.runId
+  }
+
+  /** The attempt of a step, as soon as it is under way. */
+  async function attemptOf(stepId: string, number = 1): Promise<Attempt> {
+    return await eventually(() => attempts.find(a => a.job.stepId === stepId && a.job.attempt === number))
+  }
+
+  return { runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => runOnce({ journal, runs }, time.now) }
+}
+
+export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): NewRun {
+  const facts: RunFacts = {
+    runId: Bun.randomUUIDv7(),
+    tenantId: "t1",
+    projectId: "p1",
+    workflowId: Bun.randomUUIDv7(),
+    version: 1,
+    triggerType: "api",
+    userId: "u1",
+    startedAt: START,
+    input: {},
+    excludedStepIds: [],
+    ...more,
+  }
+  return { facts, workflowName: "nightly", idempotencyKey }
+}
+
+/** Waits until there is something. */
+export async function eventually<T>(
+  look: () => T | undefined | null | false | Promise<T | undefined | null | false>,
+): Promise<T> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const seen = await look()
+    if (seen) return seen
+    if (performance.now() > deadline) throw new Error("it never came")
+    await Bun.sleep(2)
+  }
+}
+
+/** Lets everything that is already on its way happen. */
+export const settled = () => Bun.sleep(30)

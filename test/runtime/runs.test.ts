@@ -1,0 +1,493 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { AppError } from "../../src/kernel/errors.ts"
+import type { JsonObject } from "../../src/kernel/json.ts"
+import { type Journal, JournalFull, RunExists, RunLost } from "../../src/runtime/ports.ts"
+import { createJournal } from "../../src/storage/journal.ts"
+import { person, step } from "../engine/machine.ts"
+import { dialects, type TemporaryDatabase } from "../helpers/database.ts"
+import { boot, done, eventually, failed, newRun, START, settled } from "./host.ts"
+
+const by = "u1"
+const approve = { type: "TaskCompleted", taskId: "ask", approved: true, result: {}, by } as const
+
+for (const dialect of dialects) {
+  describe(`runs on ${dialect.name}`, () => {
+    let temporary: TemporaryDatabase
+    let journal: Journal
+    let plans: Map<string, JsonObject>
+    let time: { now: number }
+    beforeEach(async () => {
+      temporary = await dialect.open()
+      journal = createJournal(temporary.db)
+      plans = new Map()
+      time = { now: START }
+    })
+    afterEach(() => temporary.close())
+
+    const host = (on: Journal = journal) => boot(on, plans, time)
+    const types = async (runId: string) => (await journal.load(runId))!.events.map(e => e.event.type)
+    const row = async (runId: string) =>
+      (await temporary.db.query({ sql: "SELECT * FROM runs WHERE id = ?", params: [runId] }))[0]!
+    const taskStatus = async (runId: string) =>
+      (await temporary.db.query({ sql: "SELECT status FROM human_tasks WHERE run_id = ?", params: [runId] })).map(r => r.status)
+
+    /** A journal whose next write of a kind waits for, or is refused by, the test. */
+    function faulty() {
+      const faults: { create: unknown[]; append: unknown[]; gate: Promise<void> | null; appends: number } = {
+        create: [],
+        append: [],
+        gate: null,
+        appends: 0,
+      }
+      const strike = async (kind: "create" | "append") => {
+        const fault = faults[kind].shift()
+        if (fault) throw fault
+        if (faults.gate) await faults.gate
+      }
+      const wrapped: Journal = {
+        ...journal,
+        create: async (run, append) => {
+          await strike("create")
+          await journal.create(run, append)
+        },
+        append: async (run, append) => {
+          faults.appends++
+          await strike("append")
+          await journal.append(run, append)
+        },
+      }
+      return { faults, journal: wrapped }
+    }
+
+    function gate() {
+      let open = () => {}
+      const promise = new Promise<void>(resolve => {
+        open = resolve
+      })
+      return { promise, open }
+    }
+
+    describe("a start", () => {
+      test("is on disk before it is answered and before a step runs", async () => {
+        const { faults, journal: slow } = faulty()
+        const { promise, open } = gate()
+        faults.gate = promise
+        const h = host(slow)
+        let answered = false
+        const starting = h.start({ a: [] }).then(id => {
+          answered = true
+          return id
+        })
+        await settled()
+        expect([answered, h.attempts.length]).toEqual([false, 0])
+        open()
+        const runId = await starting
+        expect(await types(runId)).toEqual(["run_started", "step_started"])
+        expect((await h.attemptOf("a")).job).toMatchObject({
+          runId,
+          tenantId: "t1",
+          projectId: "p1",
+          stepType: "work",
+          attempt: 1,
+          idempotencyKey: `${runId}:a:0`,
+        })
+      })
+
+      test("with a taken id or idempotency key is refused, and the first goes on undisturbed", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] }, {}, "key")
+        for (const again of [newRun({ runId }), newRun({}, "key")])
+          expect(
+            await h.runs.start(again, await h.planOf((await row(runId)).workflow_id as string)).catch(e => e),
+          ).toBeInstanceOf(RunExists)
+        // The key is the project's own, and no key is no key.
+        await h.start({ a: [] }, { projectId: "p2" }, "key")
+        await h.start({ a: [] })
+        await h.start({ a: [] })
+        ;(await h.attemptOf("a")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+      })
+
+      test("fifty times at once under one key makes one run", async () => {
+        const h = host()
+        const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => h.start({ ask: person() }, {}, "race")))
+        expect(outcomes.filter(o => o.status === "fulfilled")).toHaveLength(1)
+        for (const o of outcomes) if (o.status === "rejected") expect(o.reason).toBeInstanceOf(RunExists)
+        expect(await temporary.db.query({ sql: "SELECT id FROM runs", params: [] })).toHaveLength(1)
+        expect(await temporary.db.query({ sql: "SELECT run_id FROM human_tasks", params: [] })).toHaveLength(1)
+      })
+
+      test("of a graph that has nothing to do is completed at once and holds nothing", async () => {
+        const h = host()
+        const runId = await h.start({ a: step([], { enabled: false }) })
+        expect(await row(runId)).toMatchObject({ status: "completed", owner_boot_id: null, wake_at: null })
+        expect(h.runs.inFlight).toBe(0)
+      })
+
+      test("on a full disk is refused, leaves nothing, and can be repeated", async () => {
+        const { faults, journal: full } = faulty()
+        faults.create.push(new JournalFull("full"))
+        const h = host(full)
+        const run = newRun({}, "key")
+        plans.set(run.facts.workflowId, { steps: [{ id: "a", type: "work" }] })
+        const plan = await h.planOf(run.facts.workflowId)
+        expect(await h.runs.start(run, plan).catch(e => e)).toBeInstanceOf(JournalFull)
+        expect([h.runs.inFlight, h.attempts.length, await journal.load(run.facts.runId)]).toEqual([0, 0, null])
+        await h.runs.start(run, plan)
+        expect((await h.attemptOf("a")).job.runId).toBe(run.facts.runId)
+      })
+    })
+
+    describe("an input", () => {
+      test("for a run that nobody has is not_found", async () => {
+        const refused = await host()
+          .runs.send(Bun.randomUUIDv7(), { type: "Pause", by })
+          .catch(e => e)
+        expect(refused).toBeInstanceOf(AppError)
+        expect(refused.kind).toBe("not_found")
+      })
+
+      test("that decides nothing is not accepted, and writes nothing", async () => {
+        const h = host()
+        const runId = await h.start({ ask: person() })
+        const before = await types(runId)
+        for (const input of [
+          { type: "Resume", by },
+          { type: "ClockReached" },
+          { type: "TaskCompleted", taskId: "other", approved: true, result: {}, by },
+          { type: "StepSucceeded", stepId: "ask", attempt: 1, result: {} },
+        ] as const)
+          expect((await h.runs.send(runId, input)).accepted).toBe(false)
+        expect(await types(runId)).toEqual(before)
+      })
+
+      test("among many at once is decided in turn, each seeing the one before", async () => {
+        const h = host()
+        const runId = await h.start({ a: [], ask: person() })
+        const outcomes = await Promise.all(
+          (["Pause", "Pause", "Resume", "Resume", "Pause"] as const).map(type => h.runs.send(runId, { type, by })),
+        )
+        expect(outcomes.map(o => [o.accepted, o.before.status, o.after.status])).toEqual([
+          [true, "running", "paused"],
+          [false, "paused", "paused"],
+          [true, "paused", "running"],
+          [false, "running", "running"],
+          [true, "running", "paused"],
+        ])
+        const { events } = (await journal.load(runId))!
+        expect(events.map(e => e.seq)).toEqual(events.map((_, i) => i + 1))
+      })
+
+      test("of twenty people for one task counts once", async () => {
+        const h = host()
+        const runId = await h.start({ ask: person(), b: ["ask"] })
+        const outcomes = await Promise.all(Array.from({ length: 20 }, () => h.runs.send(runId, approve)))
+        expect(outcomes.map(o => o.accepted)).toEqual([true, ...Array.from({ length: 19 }, () => false)])
+        await h.attemptOf("b")
+        await settled()
+        expect(h.attempts).toHaveLength(1)
+        expect(await taskStatus(runId)).toEqual(["completed"])
+      })
+
+      test("is answered, and what it makes ready runs, only after the commit", async () => {
+        const { faults, journal: slow } = faulty()
+        const h = host(slow)
+        const runId = await h.start({ ask: person(), b: ["ask"] })
+        const { promise, open } = gate()
+        faults.gate = promise
+        let answered = false
+        const sending = h.runs.send(runId, approve).then(() => {
+          answered = true
+        })
+        await settled()
+        expect([answered, h.attempts.length]).toEqual([false, 0])
+        // What is read meanwhile is what is on disk.
+        expect((await h.runs.inspect(runId))?.steps[0]?.status).toBe("waiting")
+        open()
+        await sending
+        expect((await h.attemptOf("b")).job.runId).toBe(runId)
+      })
+
+      test("at any moment of another's commit is answered: none falls between memory and rest", async () => {
+        // A journal that is done at once, so that what comes next is a question of microtasks alone.
+        const instant: Journal = { ...journal, append: async () => {} }
+        const unanswered: number[] = []
+        for (let ticks = 0; ticks < 40; ticks++) {
+          const h = host(instant)
+          const runId = await h.start({ ask: person() })
+          void h.runs.send(runId, { type: "Pause", by })
+          let late = Promise.resolve()
+          for (let i = 0; i < ticks; i++) late = late.then(() => {})
+          const second = late.then(() => h.runs.send(runId, { type: "ClockReached" }))
+          const answer = await Promise.race([second, Bun.sleep(200).then(() => null)])
+          if (answer === null) unanswered.push(ticks)
+        }
+        expect(unanswered).toEqual([])
+      })
+    })
+
+    describe("a run at rest", () => {
+      test("costs a row, not memory, and is there again when somebody asks", async () => {
+        const h = host()
+        const runId = await h.start({ ask: person(), b: ["ask"] }, { input: { n: 1 } })
+        expect(h.runs.inFlight).toBe(0)
+        expect(await row(runId)).toMatchObject({ status: "paused", pause_reason: "human_task", owner_boot_id: null })
+        expect(await h.runs.inspect(runId)).toMatchObject({ status: "paused", facts: { input: { n: 1 } } })
+        expect(h.runs.inFlight).toBe(0)
+        await h.runs.send(runId, approve)
+        ;(await h.attemptOf("b")).answer(done({ x: 1 }))
+        await eventually(async () => (await row(runId)).status === "completed")
+        expect(h.runs.inFlight).toBe(0)
+        expect((await h.runs.inspect(runId))?.steps.map(s => s.result as unknown)).toEqual([{ approved: true }, { x: 1 }])
+      })
+
+      test("between two attempts too, until its moment comes", async () => {
+        const h = host()
+        const runId = await h.start({ a: step([], { retry_count: 1 }) })
+        ;(await h.attemptOf("a")).answer(failed(true))
+        await eventually(async () => (await row(runId)).wake_at !== null)
+        expect(h.runs.inFlight).toBe(0)
+        expect(Number((await row(runId)).wake_at)).toBe(START + 1_000)
+        time.now = START + 999
+        expect(await h.wake()).toBe(0)
+        time.now = START + 1_000
+        expect(await h.wake()).toBe(1)
+        expect((await h.attemptOf("a", 2)).job.idempotencyKey).toBe(`${runId}:a:0`)
+        expect(await h.wake()).toBe(0)
+        ;(await h.attemptOf("a", 2)).answer(failed(true))
+        await eventually(async () => (await row(runId)).status === "failed")
+        expect(await row(runId)).toMatchObject({ failure_code: "MCP_TOOL_FAILED", failed_step_id: "a", wake_at: null })
+      })
+
+      test("fails when its human task expires, and nobody can complete it any more", async () => {
+        const h = host()
+        const runId = await h.start({ ask: person([], { timeout_s: 60 }) })
+        time.now = START + 59_999
+        expect(await h.wake()).toBe(0)
+        time.now = START + 60_000
+        expect(await h.wake()).toBe(1)
+        expect(await row(runId)).toMatchObject({ status: "failed", failure_code: "HUMAN_TASK_FAILED", wake_at: null })
+        expect(await taskStatus(runId)).toEqual(["expired"])
+        expect((await h.runs.send(runId, approve)).accepted).toBe(false)
+        expect(await h.wake()).toBe(0)
+      })
+
+      test("that drains too long is stopped by force", async () => {
+        const h = host()
+        const runId = await h.start({ a: [], b: ["a"] })
+        const { signal, answer } = await h.attemptOf("a")
+        await h.runs.send(runId, { type: "Stop", mode: "graceful", drainMs: 5_000, by })
+        expect((await row(runId)).status).toBe("draining")
+        time.now = START + 5_000
+        await h.wake()
+        expect(await row(runId)).toMatchObject({ status: "stopped", failure_code: "DRAIN_TIMEOUT" })
+        expect(signal.aborted).toBe(true)
+        const before = await types(runId)
+        answer(done())
+        await settled()
+        expect(await types(runId)).toEqual(before)
+      })
+    })
+
+    test("an immediate stop aborts what is under way, and its late answer is not heard", async () => {
+      const h = host()
+      const runId = await h.start({ a: [], b: [], ask: person() })
+      const [a, b] = [await h.attemptOf("a"), await h.attemptOf("b")]
+      await h.runs.send(runId, { type: "Stop", mode: "immediate", drainMs: 0, by })
+      expect([a.signal.aborted, b.signal.aborted]).toEqual([true, true])
+      expect(await taskStatus(runId)).toEqual(["cancelled"])
+      const before = await types(runId)
+      a.answer(done())
+      b.answer(failed(true))
+      await settled()
+      expect(await types(runId)).toEqual(before)
+      expect(h.runs.inFlight).toBe(0)
+    })
+
+    describe("the next boot", () => {
+      test("does again what was under way, under the same idempotency key, and leaves the rest alone", async () => {
+        const first = host()
+        const moving = await first.start({ a: [], b: ["a"], c: ["b"] })
+        const waiting = await first.start({ ask: person() })
+        const finished = await first.start({ off: step([], { enabled: false }) })
+        ;(await first.attemptOf("a")).answer(done({ x: 1 }))
+        await first.attemptOf("b")
+        const second = host()
+        expect(await second.runs.recover()).toBe(1)
+        const { job, answer } = await second.attemptOf("b")
+        expect([job.runId, job.attempt, job.idempotencyKey]).toEqual([moving, 1, `${moving}:b:0`])
+        expect(second.attempts).toHaveLength(1)
+        answer(done())
+        ;(await second.attemptOf("c")).answer(done())
+        await eventually(async () => (await row(moving)).status === "completed")
+        expect((await types(moving)).filter(t => t === "step_completed")).toHaveLength(3)
+        expect([(await row(waiting)).status, (await row(finished)).status]).toEqual(["paused", "completed"])
+        expect(await second.runs.recover()).toBe(0)
+      })
+
+      test("fences the one before: what that still has to say is refused and forgotten", async () => {
+        const first = host()
+        const runId = await first.start({ a: [], b: ["a"] })
+        const old = await first.attemptOf("a")
+        const second = host()
+        await second.runs.recover()
+        ;(await second.attemptOf("a")).answer(done({ from: "second" }))
+        await second.attemptOf("b")
+        old.answer(done({ from: "first" }))
+        await eventually(() => first.runs.inFlight === 0)
+        expect(first.logged).toContainEqual(expect.objectContaining({ run_id: runId }))
+        expect(first.attempts).toHaveLength(1)
+        ;(await second.attemptOf("b")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+        const completions = (await journal.load(runId))!.events.flatMap(({ event }) =>
+          event.type === "step_completed" && event.stepId === "a" ? [event.data] : [],
+        )
+        expect(completions).toEqual([expect.objectContaining({ result: { from: "second" } })])
+      })
+
+      test("tells a sender whose run was lost, and the next try finds the run as it is", async () => {
+        const first = host()
+        const runId = await first.start({ a: [], ask: person() })
+        await first.attemptOf("a")
+        const second = host()
+        await second.runs.recover()
+        await second.runs.send(runId, { type: "Pause", by })
+        expect(await first.runs.send(runId, { type: "Pause", by }).catch(e => e)).toBeInstanceOf(RunLost)
+        expect(await first.runs.send(runId, { type: "Pause", by })).toMatchObject({
+          accepted: false,
+          before: { status: "paused" },
+        })
+      })
+
+      test("goes on with the others when one cannot be read, and tries that one again", async () => {
+        const first = host()
+        const unreadable = await first.start({ a: [] })
+        const good = await first.start({ b: [] })
+        const workflowId = String((await row(unreadable)).workflow_id)
+        const graph = plans.get(workflowId)!
+        plans.delete(workflowId)
+        const second = host()
+        expect(await second.runs.recover()).toBe(2)
+        expect((await second.attemptOf("b")).job.runId).toBe(good)
+        expect(second.logged).toContainEqual(expect.objectContaining({ run_id: unreadable }))
+        plans.set(workflowId, graph)
+        expect((await second.attemptOf("a")).job.runId).toBe(unreadable)
+      })
+
+      test("starts a retry whose moment came while nothing ran", async () => {
+        const first = host()
+        const runId = await first.start({ a: step([], { retry_count: 3 }) })
+        ;(await first.attemptOf("a")).answer(failed(true))
+        await eventually(async () => (await row(runId)).wake_at !== null)
+        time.now += 3_600_000
+        const second = host()
+        await second.runs.recover()
+        await second.attemptOf("a", 2)
+        await second.wake()
+        await settled()
+        expect(second.attempts).toHaveLength(1)
+      })
+    })
+
+    describe("a full disk", () => {
+      const full = () => new JournalFull("full")
+
+      test("is told to whoever waits; the run stays as it was, and the next try counts", async () => {
+        const { faults, journal: wrapped } = faulty()
+        const h = host(wrapped)
+        const runId = await h.start({ ask: person(), b: ["ask"] })
+        faults.append.push(full())
+        const refused = await h.runs.send(runId, approve).catch(e => e)
+        expect([refused.kind, refused.extras]).toEqual(["unavailable", { code: "DISK_FULL", retryAfterS: 5 }])
+        expect([h.attempts.length, await taskStatus(runId)]).toEqual([0, ["pending"]])
+        expect((await h.runs.send(runId, approve)).accepted).toBe(true)
+        await h.attemptOf("b")
+      })
+
+      test("does not lose a step's answer, and does not repeat the step", async () => {
+        const { faults, journal: wrapped } = faulty()
+        const h = host(wrapped)
+        const runId = await h.start({ a: [], b: ["a"] })
+        faults.append.push(full())
+        ;(await h.attemptOf("a")).answer(done({ kept: true }))
+        await eventually(() => faults.append.length === 0)
+        expect([h.runs.inFlight, await types(runId)]).toEqual([1, ["run_started", "step_started"]])
+        ;(await h.attemptOf("b")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+        expect(h.attempts.map(a => a.job.stepId)).toEqual(["a", "b"])
+        expect((await h.runs.inspect(runId))?.steps[0]?.result).toEqual({ kept: true })
+      })
+    })
+
+    test("another fault of the journal: the sender is told, and the run goes on from the disk", async () => {
+      const { faults, journal: wrapped } = faulty()
+      const h = host(wrapped)
+      const runId = await h.start({ a: [], ask: person() })
+      const before = await h.attemptOf("a")
+      faults.append.push(new Error("the wire broke"))
+      await expect(h.runs.send(runId, approve)).rejects.toThrow("the wire broke")
+      expect(before.signal.aborted).toBe(true)
+      const again = await eventually(() => h.attempts.filter(a => a.job.stepId === "a")[1])
+      again.answer(done())
+      expect((await h.runs.send(runId, approve)).accepted).toBe(true)
+      await eventually(async () => (await row(runId)).status === "completed")
+    })
+
+    describe("the end of the process", () => {
+      test("takes nothing more, waits for what is under way, and leaves the rest to the next boot", async () => {
+        const h = host()
+        const runId = await h.start({ a: [], b: ["a"] })
+        const other = await h.start({ c: [] })
+        const stopping = h.runs.shutDown(60_000)
+        for (const refused of [h.start({ x: [] }), h.runs.send(runId, { type: "Pause", by })])
+          expect(await refused.catch(e => [e.kind, e.extras])).toEqual(["unavailable", { retryAfterS: 2 }])
+        ;(await h.attemptOf("a")).answer(done())
+        ;(await h.attemptOf("c")).answer(done())
+        // `b` was made ready, but begins with the next boot.
+        expect(await stopping).toBe(1)
+        expect(h.attempts.map(a => a.job.stepId)).toEqual(["a", "c"])
+        expect((await row(other)).status).toBe("completed")
+        const next = host()
+        expect(await next.runs.recover()).toBe(1)
+        expect((await next.attemptOf("b")).job.runId).toBe(runId)
+      })
+
+      test("does not wait longer than it may, and does not hear what comes after", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] })
+        expect(await h.runs.shutDown(0)).toBe(1)
+        ;(await h.attemptOf("a")).answer(done())
+        await settled()
+        expect(await types(runId)).toEqual(["run_started", "step_started"])
+      })
+    })
+
+    describe("a step outside", () => {
+      test("that throws fails with a sentence of ours, not its own", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] })
+        ;(await h.attemptOf("a")).fail(new Error("secret detail"))
+        await eventually(async () => (await row(runId)).status === "failed")
+        expect(await row(runId)).toMatchObject({ failure_code: "INTERNAL_ERROR" })
+        expect(String((await row(runId)).error)).not.toContain("secret")
+        expect(h.logged).toContainEqual(expect.objectContaining({ run_id: runId, step_id: "a", error: "secret detail" }))
+      })
+
+      test("whose result is too large is cut and marked", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] })
+        ;(await h.attemptOf("a")).answer(done({ text: "é".repeat(600_000) }))
+        await eventually(async () => (await row(runId)).status === "completed")
+        const result = (await h.runs.inspect(runId))?.steps[0]?.result as {
+          truncated: boolean
+          size_bytes: number
+          preview: string
+        }
+        expect([result.truncated, result.size_bytes]).toEqual([true, 1_200_011])
+        expect(result.preview).toHaveLength(65_536)
+        const event = (await journal.load(runId))!.events.find(e => e.event.type === "step_completed")
+        expect(event?.event.data).toMatchObject({ truncated: true })
+      })
+    })
+  })
+}
