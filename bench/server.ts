@@ -3,6 +3,7 @@
 import { Elysia } from "elysia"
 import { createLuaSandbox } from "../src/adapters/sandbox/lua.ts"
 import { selfCommand } from "../src/adapters/sandbox/self.ts"
+import { SETTINGS } from "../src/config.ts"
 import { createGate } from "../src/http/gate.ts"
 import { type Caller, NOBODY } from "../src/http/permission.ts"
 import { createEdge } from "../src/http/server.ts"
@@ -25,7 +26,7 @@ const clock = { now: Date.now }
 const ids = { uuid: () => Bun.randomUUIDv7(), secret: () => "" }
 const caller: Caller = { ...NOBODY, tenantId: "default", projectId: ids.uuid(), userId: ids.uuid(), role: "tenant_admin" }
 
-const lua = createLuaSandbox({ command: selfCommand() })
+const lua = createLuaSandbox({ command: selfCommand(), size: SETTINGS["lua.children"].default })
 const executors = new Map<string, StepExecutor>([
   [nothing.type, doNothing],
   ["lua_script", createLuaExecutor(lua)],

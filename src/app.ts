@@ -11,7 +11,7 @@ import { createConnectors } from "./connectors/registry.ts"
 import { CHILDREN, WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
-import { createEdge } from "./http/server.ts"
+import { createEdge, SERVE } from "./http/server.ts"
 import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
@@ -36,14 +36,14 @@ import { DryRun } from "./modules/workflows/dry-run.ts"
 import { WorkflowService } from "./modules/workflows/service.ts"
 import { createWorkflowStore } from "./modules/workflows/store.ts"
 import { type Loop, startLoop } from "./runtime/loops/loop.ts"
-import { runOnce as wakeOnce } from "./runtime/loops/wake.ts"
+import { createWake } from "./runtime/loops/wake.ts"
 import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
 import { Runs } from "./runtime/runs.ts"
 import { Worker } from "./runtime/worker.ts"
 import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
 import { stepTypes } from "./steps/registry.ts"
-import type { DataDirectory } from "./storage/data-directory.ts"
+import { type DataDirectory, freeBytes, watchFiles } from "./storage/data-directory.ts"
 import { type Database, StorageFull } from "./storage/database.ts"
 import { createJournal } from "./storage/journal.ts"
 import { VaultStore } from "./storage/vault-store.ts"
@@ -51,6 +51,9 @@ import { VaultStore } from "./storage/vault-store.ts"
 /** How often due runs are looked for; an indexed query of some microseconds. */
 const WAKE_EVERY_MS = 250
 const SWEEP_EVERY_MS = 3_600_000
+const GUARD_EVERY_MS = 2_000
+/** Less room than this, and starts will soon be refused. */
+const DISK_FULL_BYTES = 8 * 1024 * 1024
 
 export interface AppDeps {
   readonly config: Config
@@ -65,6 +68,8 @@ export interface AppDeps {
   readonly bootId: string
   /** Where the embedded `assets/` are. */
   readonly assetsFolder: string
+  /** The files under the process can no longer be trusted: it must end without acknowledging anything more. */
+  readonly onFatal: (error: Error) => void
 }
 
 /** Config → everything; the only place that knows every concrete class. */
@@ -133,6 +138,7 @@ export async function createApp(deps: AppDeps) {
     if (state !== "ready") return { ready: false, reason: `the server is ${state}` }
     try {
       await db.query({ sql: "SELECT 1", params: [] })
+      if (freeBytes(directory) < DISK_FULL_BYTES) return { ready: false, reason: "the disk is full" }
       return { ready: true, reason: null }
     } catch (error) {
       return { ready: false, reason: `the database does not answer: ${messageOf(error)}` }
@@ -146,11 +152,13 @@ export async function createApp(deps: AppDeps) {
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
-  const http = new Elysia({ normalize: "typebox" })
+  const http = new Elysia({ normalize: "typebox", serve: SERVE })
     .use(edge)
     .use(openApi({ version: deps.version, assetsFolder: deps.assetsFolder }))
     .use(api(modules))
 
+  const checkFiles = watchFiles(directory, deps.onFatal)
+  const wake = createWake({ journal, runs, log })
   let loops: readonly Loop[] = []
 
   return {
@@ -162,7 +170,8 @@ export async function createApp(deps: AppDeps) {
     async start(): Promise<number> {
       const resumed = await runs.recover()
       loops = [
-        startLoop("wake", WAKE_EVERY_MS, () => wakeOnce({ journal, runs }, clock.now()), log),
+        startLoop("wake", WAKE_EVERY_MS, () => wake(clock.now()), log),
+        startLoop("guard", GUARD_EVERY_MS, async () => checkFiles(), log),
         startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
       ]
       state = "ready"

@@ -11,6 +11,7 @@ import {
   type Lock,
   lockDataDirectory,
   prepareDataDirectory,
+  refuseLostDatabase,
 } from "../storage/data-directory.ts"
 import { type MigrationReport, migrateSqlite } from "../storage/migrate.ts"
 import { openSqlite } from "../storage/sqlite/open.ts"
@@ -36,25 +37,23 @@ export interface Instance {
 /** Locks the data directory, brings the database up to date and builds the app on it. */
 export async function openInstance(config: Config): Promise<Instance> {
   const log = createLog(config)
+  process.umask(0o077) // whatever is kept is this user's alone
   const directory = dataDirectory(config.data)
   prepareDataDirectory(directory)
+  refuseLostDatabase(directory)
   const lock: Lock = lockDataDirectory(directory, process.pid)
   const root = embeddedRoot()
   const migration = await migrateSqlite(directory.database, join(root, "migrations", "sqlite"), Date.now())
-  const db = openSqlite(directory.database, {
-    onFatal: error => {
-      log.fatal(
-        { error: messageOf(error) },
-        "the database file cannot be trusted any more; stopping so that nothing is acknowledged that is not stored",
-      )
-      process.exit(EXIT_STORAGE)
-    },
-  })
+  const onFatal = (error: Error) => {
+    log.fatal(
+      { error: messageOf(error) },
+      "the database file cannot be trusted any more; stopping so that nothing is acknowledged that is not stored",
+    )
+    process.exit(EXIT_STORAGE)
+  }
+  const db = openSqlite(directory.database, { onFatal })
   const app = await createApp({
-    config,
-    directory,
-    db,
-    log,
+    ...{ config, directory, db, log, onFatal },
     clock: { now: Date.now },
     ids: systemIds,
     version: VERSION,

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from "commander"
 import { type Config, ConfigError, flagOf, processEnvironment, readConfig, SETTINGS, type SettingKey } from "../config.ts"
-import { AppError } from "../kernel/errors.ts"
+import { AppError, messageOf } from "../kernel/errors.ts"
+import { sqliteCode } from "../storage/sqlite/errors.ts"
 import { doctor } from "./doctor.ts"
 import { type InitOptions, init } from "./init.ts"
+import { EXIT_STORAGE } from "./instance.ts"
 import { migrate } from "./migrate.ts"
 import { rotateKey } from "./rotate-key.ts"
 import { serve } from "./serve.ts"
@@ -78,6 +80,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
     if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE)
     if (error instanceof AppError) return fail(error.message, 1)
+    const code = sqliteCode(error)
+    if (code !== undefined) return fail(storageSentence(code, messageOf(error)), EXIT_STORAGE)
     throw error
   }
 }
@@ -99,6 +103,13 @@ function configOf(options: Readonly<Record<string, unknown>>): Config {
     if (options[camel] !== undefined) flags[key] = options[camel]
   }
   return readConfig({ flags, environment: processEnvironment() })
+}
+
+function storageSentence(code: string, message: string): string {
+  if (code === "SQLITE_FULL") return "the disk is full; free some space in the data directory and start again"
+  const todo =
+    "look at the disk, then restore the newest copy of agentruntime.db (backups/ in the data directory has those made before upgrades)"
+  return `the database cannot be used (${code}: ${message}); ${todo}`
 }
 
 function fail(sentence: string, code: number): number {

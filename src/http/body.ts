@@ -1,5 +1,5 @@
 import { AppError } from "../kernel/errors.ts"
-import { BODY_MAX_BYTES, JSON_MAX_DEPTH, JSON_MAX_KEYS } from "../kernel/limits.ts"
+import { BODY_DRAIN_MAX_BYTES, BODY_MAX_BYTES, JSON_MAX_DEPTH, JSON_MAX_KEYS } from "../kernel/limits.ts"
 
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
@@ -13,13 +13,16 @@ export async function readJson(request: Request, maxBytes = BODY_MAX_BYTES): Pro
   return parseJson(bytes)
 }
 
-/** The raw bytes, never more than `maxBytes` in memory. */
+/**
+ * The raw bytes, never more than `maxBytes` in memory. What is too large is read and thrown away up to a bound: many
+ * clients see a broken pipe instead of the answer when nobody reads what they send.
+ */
 export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const declared = Number(request.headers.get("content-length") ?? 0)
-  if (declared > maxBytes) throw tooLarge(maxBytes)
   if (!request.body) return new Uint8Array()
+  const declared = Number(request.headers.get("content-length") ?? 0)
   try {
-    return declared > 0 ? new Uint8Array(await request.arrayBuffer()) : await readPieces(request.body, maxBytes)
+    if (declared > 0 && declared <= maxBytes) return new Uint8Array(await request.arrayBuffer())
+    return await readPieces(request.body, maxBytes)
   } catch (error) {
     if (error instanceof AppError) throw error
     // The caller hung up, or its chunks are none: no fault of ours, and nobody may be there to read the answer.
@@ -28,13 +31,15 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
 }
 
 async function readPieces(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
+  let chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body) {
     size += chunk.byteLength
-    if (size > maxBytes) throw tooLarge(maxBytes)
-    chunks.push(chunk)
+    if (size > BODY_DRAIN_MAX_BYTES) break
+    if (size > maxBytes) chunks = []
+    else chunks.push(chunk)
   }
+  if (size > maxBytes) throw tooLarge(maxBytes)
   return Buffer.concat(chunks)
 }
 
@@ -53,7 +58,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** Depth and number of keys, counted on the text: a parser would already have overflowed its stack. */
+/** Depth, and number of keys and elements, counted on the text: a parser would already have overflowed its stack. */
 function checkShape(text: string): void {
   let depth = 0
   let keys = 0
@@ -63,8 +68,11 @@ function checkShape(text: string): void {
         i = endOfString(text, i)
         break
       case 0x3a: // :
+      case 0x2c: // ,
         if (++keys > JSON_MAX_KEYS)
-          throw new AppError("bad_request", `invalid request body: more than ${JSON_MAX_KEYS} keys`, { code: "INVALID_BODY" })
+          throw new AppError("bad_request", `invalid request body: more than ${JSON_MAX_KEYS} keys and elements`, {
+            code: "INVALID_BODY",
+          })
         break
       case 0x7b: // {
       case 0x5b: // [

@@ -1,4 +1,5 @@
 import { Elysia } from "elysia"
+import { BODY_MAX_BYTES, PUBLIC_BODY_MAX_BYTES } from "../kernel/limits.ts"
 import { readJson } from "./body.ts"
 import { type Caller, NOBODY, type Permission } from "./permission.ts"
 
@@ -34,7 +35,7 @@ export function createGate(authorizer: Authorizer) {
         try {
           await check(request, permission)
           // Elysia takes undefined for "not parsed, try the next parser".
-          return (await readJson(request)) ?? null
+          return (await readJson(request, permission.access === "public" ? PUBLIC_BODY_MAX_BYTES : BODY_MAX_BYTES)) ?? null
         } catch (error) {
           failures.set(request, error)
           return null

@@ -4,7 +4,7 @@ import { PAGE_DEFAULT, PAGE_MAX } from "../kernel/limits.ts"
 /** Query of every list (contract G-3). Titles name the parameter in an error. */
 export const pageQuery = {
   limit: t.Optional(t.Integer({ title: "limit", minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
-  offset: t.Optional(t.Integer({ title: "offset", minimum: 0, default: 0 })),
+  offset: t.Optional(t.Integer({ title: "offset", minimum: 0, maximum: 1_000_000_000, default: 0 })),
 }
 
 export interface Page {

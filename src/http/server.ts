@@ -1,6 +1,6 @@
 import { Elysia } from "elysia"
-import { type AppError, messageOf } from "../kernel/errors.ts"
-import { BODY_MAX_BYTES } from "../kernel/limits.ts"
+import { AppError, messageOf } from "../kernel/errors.ts"
+import { BODY_DRAIN_MAX_BYTES } from "../kernel/limits.ts"
 import { toWire } from "./errors.ts"
 
 export interface EdgeLog {
@@ -34,8 +34,10 @@ export function createEdge(deps: EdgeDeps) {
     return id
   }
 
-  return new Elysia({ name: "edge", serve: { maxRequestBodySize: 2 * BODY_MAX_BYTES } })
+  return new Elysia({ name: "edge" })
     .onRequest(({ request, set }) => {
+      // Without a usable Host header Bun's `url` is the path alone, and whoever parses it would throw.
+      if (!URL.canParse(request.url)) throw new AppError("bad_request", "the Host header is missing or malformed")
       set.headers["x-request-id"] = idOf(request)
       set.headers["x-content-type-options"] = "nosniff"
       set.headers["referrer-policy"] = "same-origin"
@@ -64,8 +66,17 @@ export function createEdge(deps: EdgeDeps) {
     })
 }
 
+/**
+ * Settings of the listening server; they count on the outermost Elysia only. Bun's development pages would show sources and
+ * addresses with their tokens to anybody who sends a request that fails before any handler.
+ */
+export const SERVE = {
+  development: false,
+  maxRequestBodySize: BODY_DRAIN_MAX_BYTES,
+  error: () => Response.json({ error: "internal error", code: "INTERNAL_ERROR" }, { status: 500 }),
+} as const
+
 /** Without the query: it may hold a token. */
 function pathOf(request: Request): string {
-  // Without a usable Host header Bun's `url` is the path alone.
   return URL.parse(request.url, "http://unknown")?.pathname ?? ""
 }

@@ -5,10 +5,14 @@ const MIB = 1024 * KIB
 
 /** A request body, unless the route says otherwise; larger answers 413. */
 export const BODY_MAX_BYTES = 4 * MIB
+/** The same for routes that anybody may call: nobody signs in with megabytes. */
+export const PUBLIC_BODY_MAX_BYTES = 16 * KIB
+/** How much of an oversized body is still read, so that its sender gets the answer instead of a broken pipe. */
+export const BODY_DRAIN_MAX_BYTES = 16 * MIB
 /** Nesting of a JSON body; deeper answers 400. */
 export const JSON_MAX_DEPTH = 64
-/** Keys of all objects of a JSON body together; more answers 400. */
-export const JSON_MAX_KEYS = 100_000
+/** Keys and list elements of a JSON body together; more answers 400. */
+export const JSON_MAX_KEYS = 200_000
 /** A page of a list. */
 export const PAGE_DEFAULT = 20
 export const PAGE_MAX = 100

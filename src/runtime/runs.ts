@@ -62,12 +62,15 @@ export class Runs {
   /** Resolves when what the input decided is durable. Throws `AppError("not_found")` for an unknown run. */
   async send(runId: string, input: RunInput): Promise<Outcome> {
     if (this.#quiet) throw shuttingDown()
-    const run = await this.#open(runId)
-    if (!run) throw new AppError("not_found", "there is no such run")
-    return await new Promise((resolve, reject) => {
-      run.mailbox.push({ input, resolve, reject })
-      void this.#pump(run)
-    })
+    for (;;) {
+      const run = await this.#open(runId)
+      if (!run) throw new AppError("not_found", "there is no such run")
+      if (run.rested) continue
+      return await new Promise((resolve, reject) => {
+        run.mailbox.push({ input, resolve, reject })
+        void this.#pump(run)
+      })
+    }
   }
 
   /** The run as it is on disk; null when there is none. */
@@ -96,23 +99,22 @@ export class Runs {
     return this.#active.size
   }
 
-  /** In memory, or from the journal; one loading for all who ask at once. */
+  /**
+   * In memory, or from the journal; one loading for all who ask at once. Whoever awaits this must look at `rested` before
+   * using the run: it may have left memory in the microtask between.
+   */
   async #open(runId: string): Promise<ActiveRun | null> {
-    for (;;) {
-      let opening = this.#active.get(runId)
-      if (!opening) {
-        opening = this.#load(runId)
-        this.#active.set(runId, opening)
-        opening.then(
-          run => {
-            if (!run) this.#active.delete(runId)
-          },
-          () => this.#active.delete(runId),
-        )
-      }
-      const run = await opening
-      if (!run?.rested) return run
+    const known = this.#active.get(runId)
+    if (known) return await known
+    const opening = this.#load(runId)
+    this.#active.set(runId, opening)
+    const forget = () => {
+      if (this.#active.get(runId) === opening) this.#active.delete(runId)
     }
+    opening.then(run => {
+      if (!run) forget()
+    }, forget)
+    return await opening
   }
 
   async #load(runId: string): Promise<ActiveRun | null> {
@@ -128,7 +130,8 @@ export class Runs {
   /** Does everything that is open in a run taken over. A run that cannot be read does not keep the others from going on. */
   async #resume(runId: string): Promise<void> {
     try {
-      const run = await this.#open(runId)
+      let run = await this.#open(runId)
+      while (run?.rested) run = await this.#open(runId)
       if (!run) return
       this.#obey(run, null, run.state)
       this.#post(run, { type: "ClockReached" })

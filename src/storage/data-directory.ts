@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from "node:fs"
+import { accessSync, constants, existsSync, mkdirSync, statfsSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { AppError, messageOf } from "../kernel/errors.ts"
 import { connect, type SqliteConnection } from "./sqlite/driver.ts"
+import { sqliteCode } from "./sqlite/errors.ts"
 
 /** Everything the runtime keeps is under one directory (S-4). */
 export interface DataDirectory {
@@ -57,6 +58,43 @@ export function networkFileSystem(path: string): string | null {
   return NETWORK_FILE_SYSTEMS[Number(statfsSync(path).type) >>> 0] ?? null
 }
 
+/** Room left for this user on the data directory's file system, bytes. */
+export function freeBytes(directory: DataDirectory): number {
+  const { bavail, bsize } = statfsSync(directory.path)
+  return Number(bavail) * Number(bsize)
+}
+
+/**
+ * A database without its file system entry acknowledges what nobody will find again, and a lock without one keeps nobody
+ * out. The returned check calls `onFatal` when one of the files in use was deleted or replaced.
+ */
+export function watchFiles(directory: DataDirectory, onFatal: (error: Error) => void): () => void {
+  const files = [directory.database, `${directory.database}-wal`, directory.lock]
+  const known = new Map(files.map(path => [path, inodeOf(path)]))
+  return () => {
+    for (const [path, inode] of known) {
+      if (inode !== null && inodeOf(path) !== inode) onFatal(new Error(`${path} was deleted or replaced while it was in use`))
+    }
+  }
+}
+
+function inodeOf(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? null
+}
+
+/**
+ * Refuses a directory whose key is there without its database: it would become an empty instance that greets whoever comes
+ * first as its admin. Throws `AppError("unavailable")`.
+ */
+export function refuseLostDatabase(directory: DataDirectory): void {
+  const size = statSync(directory.database, { throwIfNoEntry: false })?.size ?? 0
+  if (size > 0 || !existsSync(directory.masterKey)) return
+  const sentence =
+    `${directory.path} has a master key but no database: restore agentruntime.db from a backup, ` +
+    "or move the whole directory away to begin anew"
+  throw new AppError("unavailable", sentence, { code: "DATABASE_MISSING" })
+}
+
 export interface Lock {
   release(): void
 }
@@ -70,10 +108,8 @@ export interface Lock {
 export function lockDataDirectory(directory: DataDirectory, pid: number): Lock {
   const connection = connect(directory.lock, { timeoutMs: 0 })
   try {
-    connection.exec("CREATE TABLE IF NOT EXISTS owner (pid INTEGER NOT NULL); BEGIN IMMEDIATE")
-    connection.exec("DELETE FROM owner")
-    connection.prepare("INSERT INTO owner (pid) VALUES (?)").run(pid)
-    connection.exec("COMMIT; BEGIN IMMEDIATE")
+    connection.exec("BEGIN IMMEDIATE")
+    notePid(connection, pid)
   } catch (error) {
     const owner = ownerOf(connection)
     connection.close()
@@ -87,6 +123,20 @@ export function lockDataDirectory(directory: DataDirectory, pid: number): Lock {
       connection.close()
     },
   }
+}
+
+/** For whoever finds the directory locked. The lock holds without it, so a full disk is no obstacle. */
+function notePid(connection: SqliteConnection, pid: number): void {
+  try {
+    connection.exec("CREATE TABLE IF NOT EXISTS owner (pid INTEGER NOT NULL)")
+    connection.exec("DELETE FROM owner")
+    connection.prepare("INSERT INTO owner (pid) VALUES (?)").run(pid)
+    connection.exec("COMMIT")
+  } catch (error) {
+    if (sqliteCode(error) !== "SQLITE_FULL") throw error
+    if (connection.inTransaction) connection.exec("ROLLBACK")
+  }
+  connection.exec("BEGIN IMMEDIATE")
 }
 
 /** Pid of the process that holds the directory now; null when none does. */

@@ -73,7 +73,7 @@ function refuseNewer(path: string, known: ReadonlySet<string>): void {
   throw new AppError(
     "unavailable",
     `${path} was written by a newer version of agentruntime, and this one cannot read it. Start the newer executable again, ` +
-      `or restore the copy it made before the upgrade (${join(folder, "backups")}, newest file) as ${path}.`,
+      `or restore the copy it made before the upgrade (${join(folder, "backups")}, newest file) as ${path}, without the old ${path}-wal beside it.`,
     { code: "DATABASE_NEWER" },
   )
 }

@@ -70,6 +70,18 @@ describe("every answer", () => {
     }
   })
 
+  test("to a body of a stranger has a small limit, to one of a known caller a large one", async () => {
+    const text = JSON.stringify({ email: "x".repeat(20_000), password: "x" })
+    const stranger = await world.call(NOBODY, "POST", "/v1/auth/login", text)
+    expect([stranger.status, stranger.body.code]).toEqual([413, "BODY_TOO_LARGE"])
+    const contributor = world.as(world.people.contributor)
+    const graph = { ...TASK_GRAPH, note: "x".repeat(3_000_000) }
+    expect((await world.call(contributor, "POST", "/v1/workflows", { name: "n", graph })).status).toBe(201)
+    const larger = { ...TASK_GRAPH, note: "x".repeat(5_000_000) }
+    const refused = await world.call(contributor, "POST", "/v1/workflows", { name: "n", graph: larger })
+    expect([refused.status, refused.body.code]).toEqual([413, "BODY_TOO_LARGE"])
+  })
+
   test("to a bad body names the place and never repeats what was sent", async () => {
     const contributor = world.as(world.people.contributor)
     for (const body of [

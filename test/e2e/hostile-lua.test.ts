@@ -60,10 +60,19 @@ async function attack(hostile: Readonly<Record<string, string>>, innocent: strin
   const max = measured.at(-1)!
   console.log(`hostile Lua: ${measured.length} polls of /health/live, p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`)
   for (const { name, end, failed } of ended) {
-    expect({ name, status: end.status, code: end.failure_code }).toEqual({ name, status: "failed", code: "LUA_SCRIPT_FAILED" })
-    expect(failed.data.duration_ms).toBeLessThan(15_000)
-    if (!name.startsWith("an endless loop")) continue
-    expect(failed.data).toMatchObject({ timeout: true, error: "the script took longer than 1000 ms and was stopped" })
+    const { failure_code: code, timeout, error, duration_ms } = failed.data
+    expect({ name, status: end.status, code: end.failure_code }).toEqual({ name, status: "failed", code })
+    expect(duration_ms).toBeLessThan(15_000)
+    // What eats memory meets the sandbox's limit, or on a slow machine the deadline before it.
+    if (timeout || name.startsWith("an endless loop")) {
+      expect({ code, timeout, error }).toEqual({
+        code: "STEP_TIMEOUT",
+        timeout: true,
+        error: "the script took longer than 1000 ms and was stopped",
+      })
+    } else {
+      expect({ code, error }).toEqual({ code: "LUA_SCRIPT_FAILED", error: expect.stringMatching(/memory/) })
+    }
   }
   expect(done.map(run => run.status)).toEqual(done.map(() => "completed"))
   expect(measured.length).toBeGreaterThan(50)
@@ -82,7 +91,7 @@ test("while one script loops, the other child goes on with the scripts of other 
 
   expect(done.map(run => run.status)).toEqual(done.map(() => "completed"))
   expect((await client.run(loop, looping)).status).toBe("running")
-  expect((await client.reaches(loop, looping, "failed")).failure_code).toBe("LUA_SCRIPT_FAILED")
+  expect((await client.reaches(loop, looping, "failed")).failure_code).toBe("STEP_TIMEOUT")
 })
 
 test("a script of a run that is stopped is ended at once, and the next script does not wait for its deadline", async () => {

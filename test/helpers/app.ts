@@ -70,11 +70,10 @@ export async function openApp(options: TestAppOptions = {}) {
   const directory = dataDirectory(config.data)
   prepareDataDirectory(directory)
   await migrateSqlite(directory.database, join(root, "migrations", "sqlite"), Date.now())
-  const opened = openSqlite(directory.database, {
-    onFatal: error => {
-      throw error
-    },
-  })
+  const onFatal = (error: Error) => {
+    throw error
+  }
+  const opened = openSqlite(directory.database, { onFatal })
   const db = options.wrap ? options.wrap(opened) : opened
   const time = { now: Date.UTC(2026, 5, 10, 8) }
   const logged: string[] = []
@@ -91,6 +90,7 @@ export async function openApp(options: TestAppOptions = {}) {
     version: "0.0.0-test",
     bootId: Bun.randomUUIDv7(),
     assetsFolder: ASSETS,
+    onFatal,
   }
   const app = await createApp(deps)
   await app.start()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { parseJson, readBytes, readJson } from "../../src/http/body.ts"
 import { AppError } from "../../src/kernel/errors.ts"
-import { BODY_MAX_BYTES, JSON_MAX_DEPTH, JSON_MAX_KEYS } from "../../src/kernel/limits.ts"
+import { BODY_DRAIN_MAX_BYTES, JSON_MAX_DEPTH, JSON_MAX_KEYS } from "../../src/kernel/limits.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const post = (body: BodyInit | null, headers: Record<string, string> = {}) =>
@@ -34,16 +34,29 @@ async function refusal(action: () => unknown): Promise<readonly [string, string 
 }
 
 describe("the size of a body", () => {
-  test("is refused by its declaration, before a byte is read", async () => {
-    const { request, taken } = stream(["x"], { "content-length": String(BODY_MAX_BYTES + 1) })
-    expect((await refusal(() => readJson(request))).slice(0, 2)).toEqual(["too_large", "BODY_TOO_LARGE"])
-    expect(taken()).toBe(0)
+  test("that is too large is read to its end and thrown away, so that the client hears the answer", async () => {
+    const chunks = Array.from({ length: 10 }, () => new Uint8Array(1000))
+    for (const headers of [{}, { "content-length": "10000" }]) {
+      const { request, taken } = stream(chunks, headers)
+      expect((await refusal(() => readBytes(request, 2500))).slice(0, 2)).toEqual(["too_large", "BODY_TOO_LARGE"])
+      expect(taken()).toBe(11)
+    }
   })
 
-  test("is refused as soon as an undeclared one is too long; the rest is not read", async () => {
-    const { request, taken } = stream(Array.from({ length: 1000 }, () => new Uint8Array(1000)))
-    expect((await refusal(() => readBytes(request, 2500))).slice(0, 2)).toEqual(["too_large", "BODY_TOO_LARGE"])
-    expect(taken()).toBeLessThan(10)
+  test("that is far too large is not read to its end", async () => {
+    const megabyte = new Uint8Array(1024 * 1024)
+    const { request, taken } = stream(Array.from({ length: 1000 }, () => megabyte))
+    expect((await refusal(() => readBytes(request, 2500)))[0]).toBe("too_large")
+    expect(taken()).toBeLessThan(BODY_DRAIN_MAX_BYTES / megabyte.length + 5)
+  })
+
+  test("that ends before its time is the connection's fault, not ours", async () => {
+    const body = new ReadableStream({
+      pull: () => {
+        throw new Error("the peer is gone")
+      },
+    })
+    expect((await refusal(() => readBytes(post(body), 100))).slice(0, 2)).toEqual(["bad_request", "INVALID_BODY"])
   })
 
   test("may be exactly the limit, declared or not", async () => {
@@ -120,17 +133,22 @@ describe("the depth of a body", () => {
   })
 })
 
-describe("the keys of a body", () => {
-  const keys = (count: number) => bytes(`[${Array.from({ length: count }, (_, i) => `{"k${i}":":"}`).join(",")}]`)
+describe("the keys and elements of a body", () => {
+  // In each element one colon outside of text, and a comma behind it.
+  const elements = (count: number) => bytes(`[${Array.from({ length: count }, (_, i) => `{"k${i}":":,"}`).join(",")}]`)
 
-  test("may be as many as the limit, all objects together; colons in text do not count", () => {
-    expect(parseJson(keys(JSON_MAX_KEYS))).toHaveLength(JSON_MAX_KEYS)
+  test("may be as many as the limit, all together; those within text do not count", () => {
+    expect(parseJson(elements(JSON_MAX_KEYS / 2))).toHaveLength(JSON_MAX_KEYS / 2)
+    expect(parseJson(bytes(JSON.stringify(",:".repeat(JSON_MAX_KEYS))))).toHaveLength(2 * JSON_MAX_KEYS)
   })
 
-  test("beyond it are refused", async () => {
-    expect((await refusal(() => parseJson(keys(JSON_MAX_KEYS + 1))))[2]).toBe(
-      `invalid request body: more than ${JSON_MAX_KEYS} keys`,
-    )
+  test("beyond it are refused, be they keys or elements", async () => {
+    for (const body of [elements(JSON_MAX_KEYS / 2 + 1), bytes(`[${"0,".repeat(JSON_MAX_KEYS + 1)}0]`)])
+      expect(await refusal(() => parseJson(body))).toEqual([
+        "bad_request",
+        "INVALID_BODY",
+        `invalid request body: more than ${JSON_MAX_KEYS} keys and elements`,
+      ])
   })
 })
 

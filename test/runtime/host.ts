@@ -1,7 +1,7 @@
 import { compilePlan } from "../../src/engine/graph.ts"
 import type { RunFacts } from "../../src/engine/state.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
-import { runOnce } from "../../src/runtime/loops/wake.ts"
+import { createWake } from "../../src/runtime/loops/wake.ts"
 import type { Journal, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
@@ -51,7 +51,8 @@ export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { n
     return await eventually(() => attempts.find(a => a.job.stepId === stepId && a.job.attempt === number))
   }
 
-  return { runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => runOnce({ journal, runs }, time.now) }
+  const wake = createWake({ journal, runs, log })
+  return { runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
 }
 
 export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): NewRun {
@@ -68,7 +69,7 @@ export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | nu
     excludedStepIds: [],
     ...more,
   }
-  return { facts, workflowName: "nightly", idempotencyKey }
+  return { facts, workflowName: "nightly", idempotency: idempotencyKey === null ? null : { key: idempotencyKey, hash: "h" } }
 }
 
 /** Waits until there is something. */

@@ -272,6 +272,26 @@ for (const dialect of dialects) {
         expect(await h.wake()).toBe(0)
       })
 
+      test("that cannot be woken keeps no other asleep, and is tried again later", async () => {
+        const h = host()
+        const retrying = step([], { retry_count: 1 })
+        const [broken, good] = [await h.start({ a: retrying }), await h.start({ b: retrying })]
+        for (const stepId of ["a", "b"]) (await h.attemptOf(stepId)).answer(failed(true))
+        for (const id of [broken, good]) await eventually(async () => (await row(id)).wake_at !== null)
+        const workflowId = String((await row(broken)).workflow_id)
+        const graph = plans.get(workflowId)!
+        plans.delete(workflowId)
+        time.now = START + 1_000
+        await h.wake()
+        expect((await h.attemptOf("b", 2)).job.runId).toBe(good)
+        expect(h.logged).toContainEqual(expect.objectContaining({ run_id: broken }))
+        expect(await h.wake()).toBe(0)
+        plans.set(workflowId, graph)
+        time.now += 30_000
+        expect(await h.wake()).toBe(1)
+        expect((await h.attemptOf("a", 2)).job.runId).toBe(broken)
+      })
+
       test("that drains too long is stopped by force", async () => {
         const h = host()
         const runId = await h.start({ a: [], b: ["a"] })

@@ -4,6 +4,8 @@ import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { sqliteTables } from "../tables.ts"
 import { connect, type SqliteConnection, type SqliteStatement } from "./driver.ts"
+import { isFatal, sqliteCode } from "./errors.ts"
+import { keepStatements } from "./kept-statements.ts"
 
 export interface SqliteOptions {
   /**
@@ -49,8 +51,8 @@ class SqliteDatabase implements Database {
     private readonly reader: SqliteConnection,
     private readonly onFatal: (error: Error) => void,
   ) {
-    this.read = drizzle({ client: keepStatements(reader) })
-    this.#builder = drizzle({ client: keepStatements(writer) })
+    this.read = drizzle({ client: keepStatements(reader, run => this.#guard(run)) })
+    this.#builder = drizzle({ client: keepStatements(writer, run => this.#guard(run)) })
     this.#commits = new GroupCommit(this.#mutex, batch => this.#apply(batch))
   }
 
@@ -61,8 +63,9 @@ class SqliteDatabase implements Database {
       try {
         result = await body(this.#builder)
       } catch (error) {
+        const classified = this.#classify(error)
         this.#rollback()
-        throw this.#classify(error)
+        throw classified
       }
       this.#end()
       return result
@@ -74,7 +77,7 @@ class SqliteDatabase implements Database {
   }
 
   async query(statement: Statement): Promise<readonly Row[]> {
-    return this.#statement(this.reader, this.#preparedReads, statement.sql).all(...statement.params) as Row[]
+    return this.#guard(() => this.#statement(this.reader, this.#preparedReads, statement.sql).all(...statement.params) as Row[])
   }
 
   async close(): Promise<void> {
@@ -89,8 +92,9 @@ class SqliteDatabase implements Database {
     try {
       for (const statements of batch) for (const s of statements) this.#run(s.sql, s.params)
     } catch (error) {
+      const classified = this.#classify(error)
       this.#rollback()
-      throw this.#classify(error)
+      throw classified
     }
     this.#end()
   }
@@ -109,24 +113,29 @@ class SqliteDatabase implements Database {
 
   #begin(): void {
     if (this.#dead) throw this.#dead
-    try {
-      this.#run("BEGIN IMMEDIATE", [])
-    } catch (error) {
-      throw this.#classify(error)
-    }
+    this.#guard(() => this.#run("BEGIN IMMEDIATE", []))
   }
 
   #end(): void {
     try {
       this.#run("COMMIT", [])
     } catch (error) {
+      const classified = this.#classify(error)
       this.#rollback()
-      throw this.#classify(error)
+      throw classified
     }
   }
 
   #rollback(): void {
     if (this.writer.inTransaction) this.#run("ROLLBACK", [])
+  }
+
+  #guard<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      throw this.#classify(error)
+    }
   }
 
   #classify(thrown: unknown): unknown {
@@ -135,73 +144,10 @@ class SqliteDatabase implements Database {
     const error = thrown as Error
     if (code === "SQLITE_CONSTRAINT_UNIQUE" || code === "SQLITE_CONSTRAINT_PRIMARYKEY") return new UniqueViolation(error.message)
     if (code === "SQLITE_FULL") return new StorageFull("the disk is full")
-    if (code.startsWith("SQLITE_IOERR") || code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB") {
+    if (isFatal(code)) {
       this.#dead ??= error
       this.onFatal(error)
     }
     return thrown
   }
-}
-
-/** Statements kept for one connection's builder; the oldest give way. */
-const KEPT_STATEMENTS_MAX = 500
-
-/**
- * The connection as drizzle is given it: each SQL text is prepared once. Left alone the builder prepares at every call, which
- * made a read of one row take 131 µs instead of 74.
- */
-function keepStatements(connection: SqliteConnection): SqliteConnection {
-  const kept = new Map<string, KeptStatement>()
-  const prepare = (sql: string) => {
-    const known = kept.get(sql)
-    if (known) return known
-    const oldest = kept.size >= KEPT_STATEMENTS_MAX ? kept.keys().next().value : undefined
-    if (oldest !== undefined) kept.delete(oldest)
-    const made = new KeptStatement(connection, sql)
-    kept.set(sql, made)
-    return made
-  }
-  return { prepare } as unknown as SqliteConnection // the builder uses nothing else of it
-}
-
-/** What the builder uses of a statement. The driver's `raw()`, rows as arrays, sticks to a statement: that is another one. */
-class KeptStatement {
-  #objects: SqliteStatement | undefined
-  #arrays: SqliteStatement | undefined
-
-  constructor(
-    private readonly connection: SqliteConnection,
-    private readonly sql: string,
-  ) {}
-
-  run(...params: unknown[]) {
-    return this.#prepared().run(...params)
-  }
-
-  all(...params: unknown[]) {
-    return this.#prepared().all(...params)
-  }
-
-  get(...params: unknown[]) {
-    return this.#prepared().get(...params)
-  }
-
-  raw(): SqliteStatement {
-    this.#arrays ??= this.connection.prepare(this.sql).raw()
-    return this.#arrays
-  }
-
-  #prepared(): SqliteStatement {
-    this.#objects ??= this.connection.prepare(this.sql)
-    return this.#objects
-  }
-}
-
-/** drizzle wraps the driver's error as its cause. */
-function sqliteCode(thrown: unknown): string | undefined {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    const code = (error as { code?: unknown }).code
-    if (typeof code === "string" && code.startsWith("SQLITE_")) return code
-  }
-  return undefined
 }

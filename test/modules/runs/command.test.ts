@@ -141,6 +141,14 @@ describe("start", () => {
     expect((await read(`${id}/runs/${runId}/context`)).steps.a).toMatchObject({ status: "skipped", skip_reason: "excluded" })
   })
 
+  test("of steps to leave out that the workflow does not have is refused", async () => {
+    const id = await world.workflow()
+    const answer = await start(id, { excluded_step_ids: ["a", "misspelt"] })
+    expect([answer.status, answer.body.code]).toEqual([422, "UNKNOWN_STEP"])
+    expect(answer.body.error).toContain('"misspelt"')
+    expect(await runsOf(id)).toBe(0)
+  })
+
   test.each([
     ["no command", {}],
     ["an unknown command", { command: "restart" }],
@@ -161,6 +169,7 @@ describe("start", () => {
     ["an empty idempotency key", { command: "start", params: { idempotency_key: "" } }],
     ["an idempotency key that is too long", { command: "start", params: { idempotency_key: "x".repeat(301) } }],
     ["a trigger_type that is no text", { command: "start", params: { trigger_type: {} } }],
+    ["a switch that is neither true nor false", { command: "start", params: { use_run_setup_defaults: "yes" } }],
     ["excluded steps that are no list", { command: "start", params: { excluded_step_ids: "a" } }],
     ["excluded steps that are no ids", { command: "start", params: { excluded_step_ids: [1] } }],
     ["pause without run_id", { command: "pause" }],
@@ -218,6 +227,29 @@ describe("a start that is repeated", () => {
     await start(id, { idempotency_key: "k", trigger_payload: { order: 1 } })
     const other = await start(id, { idempotency_key: "k", trigger_payload: { order: 2 } })
     expect([other.status, other.body.code]).toEqual([409, "IDEMPOTENCY_CONFLICT"])
+    expect(await runsOf(id)).toBe(1)
+  })
+
+  test("with the same idempotency key, but asking for something else, is a conflict", async () => {
+    const id = await world.workflow(TASK_GRAPH)
+    await start(id, { idempotency_key: "once", trigger_payload: { n: 1 } })
+    for (const params of [{}, { trigger_payload: { n: 2 } }, { trigger_payload: { n: 1 }, version: 1 }]) {
+      const answer = await start(id, { idempotency_key: "once", ...params })
+      expect([answer.status, answer.body.code]).toEqual([409, "IDEMPOTENCY_CONFLICT"])
+    }
+    expect((await start(id, { trigger_payload: { n: 1 } }, { "idempotency-key": "once" })).status).toBe(200)
+    expect(await runsOf(id)).toBe(1)
+  })
+
+  test("with the same run_id in capitals is the same run", async () => {
+    const id = await world.workflow(TASK_GRAPH)
+    const run_id = Bun.randomUUIDv7()
+    await start(id, { run_id })
+    expect((await start(id, { run_id: run_id.toUpperCase() })).body.run_id).toBe(run_id)
+    expect((await send(id, { command: "pause", params: { run_id: run_id.toUpperCase() } })).body).toMatchObject({
+      run_id,
+      status: "paused",
+    })
     expect(await runsOf(id)).toBe(1)
   })
 

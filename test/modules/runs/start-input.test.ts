@@ -112,6 +112,7 @@ test.each([
   ["a payload that is text", { trigger_payload: "x" }],
   ["steps that are a list", { trigger_steps: [] }],
   ["an overlay that is no object", { trigger_steps: { a: 1 } }],
+  ["a switch that is neither true nor false", { use_run_setup_defaults: "true" }],
   ["an overlay that is null", { trigger_steps: { a: null } }],
 ])("%s is refused", (_, params) => {
   expect(() => buildInput(params as JsonObject, null, null)).toThrow("invalid request body: ")

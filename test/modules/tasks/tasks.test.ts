@@ -180,6 +180,13 @@ describe("completing a task", () => {
     expect((await read(at(where, "/tasks/pending"))).total).toBe(1)
   })
 
+  test("with a result that is too large is refused, and the task stays pending", async () => {
+    const where = await run()
+    const answer = await complete(where, { approved: true, result: { text: "é".repeat(600_000) } })
+    expect([answer.status, answer.body.code]).toEqual([413, "BODY_TOO_LARGE"])
+    expect((await read(at(where, "/tasks/pending"))).total).toBe(1)
+  })
+
   test("with context_edits is refused rather than half done", async () => {
     const where = await run()
     const answer = await complete(where, { approved: true, context_edits: { "steps.a.result.x": "y" } })
