@@ -6,15 +6,16 @@ import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
 import { openVault } from "./adapters/vault/open.ts"
 import { api } from "./api.ts"
-import { type Config, childEnvironment } from "./config.ts"
+import { type Config, childEnvironment, defaultChildren } from "./config.ts"
 import { createConnectors } from "./connectors/registry.ts"
-import { CHILDREN, WAITING_MAX } from "./connectors/sqlite/limits.ts"
+import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
 import { createEdge, SERVE } from "./http/server.ts"
 import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
+import { SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
 import { Access } from "./modules/auth/access.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
 import { Origins } from "./modules/auth/origins.ts"
@@ -80,7 +81,7 @@ export async function createApp(deps: AppDeps) {
   const vault = await openVault({ keyFile: directory.masterKey, rows: new VaultStore(db), clock })
   const authStore = new AuthStore(db)
   const access = new Access(authStore, clock)
-  const origins = new Origins({ publicUrl: config.public_url || null, trustProxy: config["auth.trust_proxy"] })
+  const origins = new Origins({ publicUrl: config.public_url || null, trustProxy: config["auth.trust_proxy"], host: config.host })
   const gate = createGate(createAuthorizer({ access, origins }))
   const openRegistration = config["auth.open_registration"]
   const auth = new AuthService({ store: authStore, access, passwords: createPasswords(), clock, ids, openRegistration })
@@ -90,8 +91,9 @@ export async function createApp(deps: AppDeps) {
   const lua = createLuaSandbox({ command: selfCommand(), size: config["lua.children"] })
   const sqliteChildren = createChildPool({
     command: [...selfCommand(), "__child", "sqlite"],
-    size: CHILDREN,
+    size: defaultChildren(),
     maxWaiting: WAITING_MAX,
+    memoryMaxBytes: SQLITE_CHILD_MEMORY_MAX_BYTES,
     env: childEnvironment(),
   })
   const connectors = createConnectors({
@@ -100,6 +102,7 @@ export async function createApp(deps: AppDeps) {
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),
       allowedRoots: config["sqlite.roots"],
       forbiddenRoots: [directory.path],
+      maxDatabaseMb: config["sqlite.max_database_mb"],
     },
   })
 
@@ -122,7 +125,7 @@ export async function createApp(deps: AppDeps) {
 
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, connectors })],
+    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, connectors, queued: new Set(["sqlite"]) })],
   ])
   const journal = createJournal(db)
   const worker = new Worker(executors, Math.random, log)
@@ -147,7 +150,7 @@ export async function createApp(deps: AppDeps) {
 
   const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now(), translate: storageError })
   const modules = {
-    ...{ gate, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
+    ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ pats, tenants, workflows, dryRun, commands, service, tasks, mcp },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,

@@ -104,6 +104,7 @@ describe("one name everywhere", () => {
       "auth.trust_proxy": ["yes", "true", true],
       "runs.drain_limit_s": ["1", "1", 1],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
+      "sqlite.max_database_mb": ["64", "64", 64],
       "lua.children": ["64", "64", 64],
       "shutdown.grace_s": ["0", "0", 0],
     }

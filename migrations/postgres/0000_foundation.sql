@@ -56,6 +56,7 @@ CREATE TABLE "pats" (
 	"id" text PRIMARY KEY NOT NULL,
 	"tenant_id" text NOT NULL,
 	"project_id" text NOT NULL,
+	"created_by_pat_id" text,
 	"user_id" text NOT NULL,
 	"display_name" text NOT NULL,
 	"token_hash" text NOT NULL,
@@ -70,13 +71,16 @@ CREATE TABLE "pats" (
 --> statement-breakpoint
 CREATE TABLE "one_time_links" (
 	"token_hash" text PRIMARY KEY NOT NULL,
+	"id" text NOT NULL,
 	"purpose" text NOT NULL,
 	"tenant_id" text,
 	"user_id" text,
+	"invited_by" text,
 	"data" json NOT NULL,
 	"created_at" bigint NOT NULL,
 	"expires_at" bigint NOT NULL,
-	"used_at" bigint
+	"used_at" bigint,
+	CONSTRAINT "one_time_links_id_unique" UNIQUE("id")
 );
 --> statement-breakpoint
 CREATE TABLE "login_limits" (
@@ -233,6 +237,8 @@ CREATE UNIQUE INDEX "projects_slug" ON "projects" USING btree ("tenant_id","slug
 CREATE INDEX "tenant_members_user" ON "tenant_members" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "project_members_user" ON "project_members" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "pats_tenant" ON "pats" USING btree ("tenant_id","project_id");--> statement-breakpoint
+CREATE INDEX "pats_maker" ON "pats" USING btree ("created_by_pat_id");--> statement-breakpoint
+CREATE INDEX "one_time_links_tenant" ON "one_time_links" USING btree ("tenant_id");--> statement-breakpoint
 CREATE INDEX "workflows_project" ON "workflows" USING btree ("tenant_id","project_id","updated_at");--> statement-breakpoint
 CREATE INDEX "runs_feed" ON "runs" USING btree ("tenant_id","project_id","started_at");--> statement-breakpoint
 CREATE INDEX "runs_workflow" ON "runs" USING btree ("workflow_id","started_at");--> statement-breakpoint

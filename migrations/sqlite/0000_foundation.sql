@@ -67,6 +67,7 @@ CREATE TABLE `pats` (
 	`id` text PRIMARY KEY NOT NULL,
 	`tenant_id` text NOT NULL,
 	`project_id` text NOT NULL,
+	`created_by_pat_id` text,
 	`user_id` text NOT NULL,
 	`display_name` text NOT NULL,
 	`token_hash` text NOT NULL,
@@ -83,17 +84,22 @@ CREATE TABLE `pats` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `pats_token_hash_unique` ON `pats` (`token_hash`);--> statement-breakpoint
 CREATE INDEX `pats_tenant` ON `pats` (`tenant_id`,`project_id`);--> statement-breakpoint
+CREATE INDEX `pats_maker` ON `pats` (`created_by_pat_id`);--> statement-breakpoint
 CREATE TABLE `one_time_links` (
 	`token_hash` text PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
 	`purpose` text NOT NULL,
 	`tenant_id` text,
 	`user_id` text,
+	`invited_by` text,
 	`data` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`expires_at` integer NOT NULL,
 	`used_at` integer
 );
 --> statement-breakpoint
+CREATE UNIQUE INDEX `one_time_links_id_unique` ON `one_time_links` (`id`);--> statement-breakpoint
+CREATE INDEX `one_time_links_tenant` ON `one_time_links` (`tenant_id`);--> statement-breakpoint
 CREATE TABLE `login_limits` (
 	`key` text PRIMARY KEY NOT NULL,
 	`failures` integer NOT NULL,

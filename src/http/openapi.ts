@@ -41,7 +41,12 @@ export function openApi({ version, assetsFolder }: OpenApiDeps) {
           components: {
             securitySchemes: {
               pat: { type: "http", scheme: "bearer", description: "Personal access token, `pat_…`" },
-              session: { type: "apiKey", in: "cookie", name: "agentruntime_session" },
+              session: {
+                type: "apiKey",
+                in: "cookie",
+                name: "agentruntime_session",
+                description: "Over TLS the name is `__Host-agentruntime_session`.",
+              },
             },
           },
         },

@@ -28,7 +28,8 @@ export function roleAtLeast(role: Role, needed: Role): boolean {
  * - `public`: anybody.
  * - `user`: whoever is signed in by session (or a PAT with one of `scopes`, if named); no workspace is looked at.
  * - `tenant`: a member of the workspace named by the headers or the PAT, with at least `role` where it is `tenant_admin`.
- * - `projects`: like `tenant`, and the caller sees the projects where it has at least `role` (narrowed by `X-Project-Id`).
+ * - `projects`: like `tenant`, and the caller sees the projects where it has at least `role`, narrowed by `X-Project-Id`;
+ *   a PAT without that header sees its own project only.
  * - `project`: the caller has at least `role` in the project named by the headers or the PAT.
  *
  * `scopes`: a PAT needs one of these; `"any"` leaves it to the role; `"none"`: no PAT at all, session only.
@@ -52,7 +53,7 @@ export interface Caller {
   readonly scopes: readonly Scope[] | null
   readonly tenantId: string
   readonly projectId: string
-  /** For `access: "projects"`: the projects that the caller may see. */
+  /** For `access: "projects"`: the projects that the caller may see. For `tenant`: the one that a PAT is held to, if any. */
   readonly projectIds: readonly string[]
   readonly role: Role | null
 }

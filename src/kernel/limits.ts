@@ -55,14 +55,19 @@ export const LUA_MESSAGE_MAX_BYTES = 2 * KIB
 export const CHILD_ANSWER_MAX_BYTES = 8 * MIB
 /** From starting a sandbox child to its first sign of life. */
 export const CHILD_START_MAX_MS = 15_000
-/** A sandbox child is replaced after so many jobs, or when it holds so much memory. */
+/** A sandbox child is replaced after so many jobs. */
 export const CHILD_MAX_JOBS = 10_000
-export const CHILD_MEMORY_MAX_BYTES = 320 * MIB
+/** Memory that a child may hold during a job, the machine of the script included; with more it is killed. */
+export const LUA_CHILD_MEMORY_MAX_BYTES = 256 * MIB
+export const SQLITE_CHILD_MEMORY_MAX_BYTES = 512 * MIB
+/** How often the memory of busy children is looked at, and what they cannot even get in between. */
+export const CHILD_MEMORY_WATCH_MS = 50
+export const CHILD_MEMORY_MARGIN_BYTES = 128 * MIB
 /** The end of a child's stderr, kept for the message when it crashes. */
 export const CHILD_STDERR_KEPT_BYTES = 2 * KIB
 /** Pause before the n-th start in a row that failed: 100 ms · 2^n, at most this. */
 export const CHILD_RESTART_MAX_MS = 5_000
 /** After so many failed starts in a row the waiting jobs fail too. */
 export const CHILD_START_ATTEMPTS = 3
-/** Scripts that may wait for a child; one more is refused. */
+/** Scripts of one project that may wait for a child; one more is refused. */
 export const LUA_WAITING_MAX = 10_000

@@ -1,4 +1,4 @@
-import type { Permission, Role, Scope } from "../../src/http/permission.ts"
+import { NOBODY as NO_CALLER, type Permission, type Role, type Scope } from "../../src/http/permission.ts"
 import { LUA_GRAPH, PASSWORD, type Person, type Place, TASK_GRAPH, type World } from "../helpers/app.ts"
 
 /** Who is asked, as the contract's tables say it (§3.1, §4, §15): `viewer+` is `project_viewer`, and so on. */
@@ -58,9 +58,12 @@ const instance = async (world: World, place: Place, owner: Person) => {
   return { id: body.id as string, profile_id: body.active_profile_id as string }
 }
 const instanceOnly = async (world: World, place: Place, owner: Person) => ({ id: (await instance(world, place, owner)).id })
-const pat = async (world: World, place: Place, owner: Person) => ({
-  id: (await world.patOf(owner.userId, place, ["mcp:read"])).id,
-})
+/** As the API makes it: what `patOf` makes was given out already, and cannot be revealed. */
+const pat = async (world: World, place: Place, { userId }: Person) => {
+  const maker = { ...NO_CALLER, userId, via: "session", tenantId: place.tenant, projectId: place.project } as const
+  const made = await world.app.pats.create(maker, { displayName: "made", scopes: ["mcp:read"] })
+  return { id: made.pat.id }
+}
 const tenant = async (_: World, place: Place) => ({ slug: place.tenant })
 const member = async (world: World, place: Place) => ({
   slug: place.tenant,
@@ -211,6 +214,24 @@ export const ROUTES: readonly RouteCase[] = [
     status: 204,
     ofTenant: true,
     judged: (who, { people }) => (who === people.tenantAdmin ? undefined : 403),
+  },
+  {
+    route: "GET /v1/tenants/:slug/invites",
+    asked: "member",
+    scopes: "none",
+    ids: tenant,
+    status: 200,
+    ofTenant: true,
+    judged: managesNothing,
+  },
+  {
+    route: "DELETE /v1/tenants/:slug/invites/:id",
+    asked: "member",
+    scopes: "none",
+    ids: invitation,
+    status: 204,
+    ofTenant: true,
+    judged: managesFirst,
   },
   { route: "POST /v1/tenants/invites/accept", asked: "user", scopes: "none", body: () => link, status: 410 },
 
@@ -397,6 +418,12 @@ export function roleInFirst(who: Person, { people }: World): Role | null {
   if (who === people.contributor) return "project_contributor"
   if (who === people.projectAdmin) return "project_admin"
   return who === people.tenantAdmin ? "tenant_admin" : null
+}
+
+async function invitation({ app }: World, place: Place) {
+  const grant = { tenantRole: "member", projectId: place.project, projectRole: "project_viewer" } as const
+  const email = `${crypto.randomUUID()}@example.test`
+  return { slug: place.tenant, id: (await app.auth.createInvite({ tenantId: place.tenant, email, ...grant })).id }
 }
 
 /** Somebody who can be removed: invited and registered for it. */

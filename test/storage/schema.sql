@@ -63,19 +63,26 @@ CREATE INDEX `mcp_instances_project` ON `mcp_instances` (`tenant_id`,`project_id
 
 CREATE TABLE `one_time_links` (
 	`token_hash` text PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
 	`purpose` text NOT NULL,
 	`tenant_id` text,
 	`user_id` text,
+	`invited_by` text,
 	`data` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`expires_at` integer NOT NULL,
 	`used_at` integer
 );
 
+CREATE UNIQUE INDEX `one_time_links_id_unique` ON `one_time_links` (`id`);
+
+CREATE INDEX `one_time_links_tenant` ON `one_time_links` (`tenant_id`);
+
 CREATE TABLE `pats` (
 	`id` text PRIMARY KEY NOT NULL,
 	`tenant_id` text NOT NULL,
 	`project_id` text NOT NULL,
+	`created_by_pat_id` text,
 	`user_id` text NOT NULL,
 	`display_name` text NOT NULL,
 	`token_hash` text NOT NULL,
@@ -89,6 +96,8 @@ CREATE TABLE `pats` (
 	FOREIGN KEY (`project_id`) REFERENCES `projects`(`id`) ON UPDATE no action ON DELETE no action,
 	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
 );
+
+CREATE INDEX `pats_maker` ON `pats` (`created_by_pat_id`);
 
 CREATE INDEX `pats_tenant` ON `pats` (`tenant_id`,`project_id`);
 

@@ -1,4 +1,4 @@
-import type { ProjectRole, Role, Scope } from "../../http/permission.ts"
+import type { Role, Scope } from "../../http/permission.ts"
 import { hashToken } from "../../http/tokens.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { LastUse, type LastUseStore } from "./last-use.ts"
@@ -12,6 +12,8 @@ export interface TenantAccess {
   readonly isAdmin: boolean
   /** By project id, without archived ones; an admin has all. */
   readonly projects: ReadonlyMap<string, Role>
+  /** Ids of the same projects by slug. */
+  readonly slugs: ReadonlyMap<string, string>
 }
 
 export interface SessionFacts {
@@ -88,6 +90,12 @@ export class Access implements AccessChanges {
     this.#known.clear()
   }
 
+  /** For a change that concerns one token only. */
+  forget(token: string): void {
+    this.#version++
+    this.#known.delete(hashToken(token))
+  }
+
   ofSession(token: string): Promise<Identity | null> {
     return this.#of(hashToken(token), hash => this.#loadSession(hash))
   }
@@ -153,8 +161,14 @@ export class Access implements AccessChanges {
   }
 }
 
-/** A workspace's admin has every project; others what they were given. */
-export function accessOf(isAdmin: boolean, all: readonly string[], given: ReadonlyMap<string, ProjectRole>): TenantAccess {
-  const projects = isAdmin ? new Map(all.map(id => [id, "tenant_admin" as const])) : new Map(given)
-  return { isAdmin, projects }
+/** `reachable`: what was given; of a workspace's admin every project. */
+export function accessOf(
+  isAdmin: boolean,
+  reachable: readonly { readonly id: string; readonly slug: string; readonly role: Role }[],
+): TenantAccess {
+  return {
+    isAdmin,
+    projects: new Map(reachable.map(({ id, role }) => [id, role])),
+    slugs: new Map(reachable.map(({ id, slug }) => [slug, id])),
+  }
 }

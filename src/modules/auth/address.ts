@@ -1,7 +1,34 @@
-import { isIPv6 } from "node:net"
+import { isIPv4, isIPv6 } from "node:net"
 
 interface SocketAddresses {
   requestIP(request: Request): { readonly address: string } | null
+}
+
+/** Where the operator reads what is set wrongly. */
+export interface AddressLog {
+  warn(message: string): void
+}
+
+/** Says once, of one instance, that a proxy seems to be there and the settings say that there is none. */
+export class Addresses {
+  #warned = false
+
+  constructor(
+    /** Count sign-ins by `X-Forwarded-For`: only behind a proxy that sets it. */
+    private readonly trustProxy: boolean,
+    private readonly log?: AddressLog,
+  ) {}
+
+  of(request: Request, server: SocketAddresses | null): string | null {
+    if (!this.trustProxy && !this.#warned && request.headers.has("x-forwarded-for")) {
+      this.#warned = true
+      this.log?.warn(
+        "a request came with X-Forwarded-For and auth.trust_proxy is off. If a proxy is in front, set auth.trust_proxy: " +
+          "otherwise all people share the proxy's address, and one who guesses passwords locks everybody out",
+      )
+    }
+    return addressOf(request, server, this.trustProxy)
+  }
 }
 
 /**
@@ -11,11 +38,16 @@ interface SocketAddresses {
 export function addressOf(request: Request, server: SocketAddresses | null, trustProxy: boolean): string | null {
   const forwarded = trustProxy ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() : undefined
   const address = forwarded || server?.requestIP(request)?.address
-  return address ? network(address) : null
+  return address ? counted(address) : null
+}
+
+/** The network of an address from `addressOf`: /24 of IPv4; IPv6 is a /64 already. */
+export function networkOf(address: string): string {
+  return isIPv4(address) ? `${address.slice(0, address.lastIndexOf("."))}.0/24` : address
 }
 
 /** One household or attacker has a whole IPv6 /64. */
-function network(address: string): string {
+function counted(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   if (mapped) return mapped[1]!
   if (!isIPv6(address)) return address.slice(0, 64)

@@ -40,25 +40,34 @@ export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorize
   }
 }
 
-/** What an identity may do with this request. Throws `forbidden`, or `bad_request` when it does not say where. */
+/**
+ * What an identity may do with this request. Throws `forbidden`, or `bad_request` when it does not say where.
+ *
+ * A PAT acts in its own project. Where X-Project-Id names another one of its workspace, the owner's role there decides,
+ * together with the PAT's scopes. A PAT whose own project is archived, or out of its owner's reach, is good for nothing.
+ */
 export function permit(identity: Identity, permission: Permission, headers: Headers): Caller {
   assert(permission.access !== "public", "a public route asks nobody")
-  if (identity.via === "pat") checkScopes(identity.scopes, permission.scopes)
+  if (identity.via === "pat") {
+    if (!identity.tenants.get(identity.tenantId)?.projects.has(identity.projectId)) throw noAccess()
+    checkScopes(identity.scopes, permission.scopes)
+  }
   if (permission.access === "user") return { ...base(identity), tenantId: identity.via === "pat" ? identity.tenantId : "" }
 
   const tenantId = headers.get("x-tenant-id") || ownTenant(identity)
   const tenant = tenantOf(identity, tenantId)
+  const named = headers.get("x-project-id") || (identity.via === "pat" ? identity.projectId : null)
+  const projectId = named === null ? null : projectNamed(tenant, named)
   const caller: Caller = { ...base(identity), tenantId, role: tenant.isAdmin ? "tenant_admin" : null }
   switch (permission.access) {
     case "tenant":
       if (permission.role === "tenant_admin" && !tenant.isAdmin) throw roleTooSmall("tenant_admin")
-      return caller
+      return identity.via === "pat" ? { ...caller, projectIds: reachable(tenant, projectId) } : caller
     case "projects":
-      return { ...caller, ...projectsOf(tenant, permission.role, headers.get("x-project-id")) }
-    case "project": {
-      const projectId = headers.get("x-project-id") || ownProject(identity)
+      return { ...caller, ...projectsOf(tenant, permission.role, projectId) }
+    case "project":
+      if (projectId === null) throw projectRequired()
       return { ...caller, projectId, role: roleIn(tenant, projectId, permission.role) }
-    }
   }
 }
 
@@ -77,9 +86,23 @@ function ownTenant(identity: Identity): string {
   throw new AppError("bad_request", "name the workspace: send the header X-Tenant-Id with its slug", { code: "TENANT_REQUIRED" })
 }
 
-function ownProject(identity: Identity): string {
-  if (identity.via === "pat") return identity.projectId
-  throw new AppError("bad_request", "name the project: send the header X-Project-Id with its id", { code: "PROJECT_REQUIRED" })
+function projectRequired(): AppError {
+  return new AppError("bad_request", "name the project: send the header X-Project-Id with its id", { code: "PROJECT_REQUIRED" })
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/**
+ * The id that the header means, which may also be the slug of a project within the caller's reach. What looks like an id
+ * is one: else a project could take another one's id for its slug and receive its requests.
+ */
+function projectNamed(tenant: TenantAccess, text: string): string {
+  if (tenant.projects.has(text) || UUID.test(text)) return text
+  return tenant.slugs.get(text) ?? text
+}
+
+function reachable(tenant: TenantAccess, projectId: string | null): readonly string[] {
+  return projectId !== null && tenant.projects.has(projectId) ? [projectId] : []
 }
 
 /** A PAT is good in its own workspace only, whatever else its owner belongs to. */
@@ -122,7 +145,7 @@ function roleTooSmall(needed: Role): AppError {
 
 /** One answer for what does not exist and what is somebody else's. */
 function noAccess(): AppError {
-  return new AppError("forbidden", "no access to this workspace or project")
+  return new AppError("forbidden", "no access to this workspace or project; X-Project-Id takes the id from GET /v1/projects")
 }
 
 /** The token after `Bearer`; null when there is no such header. Other schemes belong to a proxy in front, not to us. */

@@ -1,3 +1,4 @@
+import { isIP } from "node:net"
 import { AppError } from "../../kernel/errors.ts"
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"])
@@ -5,6 +6,8 @@ const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"])
 export interface OriginSettings {
   /** Where people reach the instance, e.g. `https://agents.example.com`; null: at the request's own host. */
   readonly publicUrl: string | null
+  /** The setting `host`, should it be a name. */
+  readonly host?: string
   /** A proxy in front sets `X-Forwarded-For` and `X-Forwarded-Proto`, and nobody reaches the server around it. */
   readonly trustProxy: boolean
 }
@@ -46,13 +49,26 @@ export class Origins {
     return (this.#publicUrl ? url.href : url.origin).replace(/\/$/, "")
   }
 
+  /**
+   * That origin and Host are the same proves little: a page of evil.example whose name was pointed at this machine after
+   * it was loaded (DNS rebinding) says evil.example in both. So the host must also be one that nobody else can point here.
+   */
   #isOwn(origin: string, request: Request): boolean {
     if (!URL.canParse(origin)) return false // "null", too
     const from = new URL(origin)
     if (this.#publicUrl && from.host === this.#publicUrl.host) return from.protocol === this.#publicUrl.protocol
-    const host = request.headers.get("host") ?? new URL(request.url).host
+    const host = request.headers.get("host") ?? URL.parse(request.url)?.host ?? ""
     const own = `${from.protocol}//${host}`
-    return URL.canParse(own) && new URL(own).host === from.host
+    return URL.canParse(own) && new URL(own).host === from.host && this.#isFixed(from.hostname)
+  }
+
+  /**
+   * Loopback names, the configured host, and addresses. An address in Host is the one that the browser reached, as no name
+   * was looked up; Bun does not tell the socket's own, which behind a port mapping would be another one anyway.
+   */
+  #isFixed(hostname: string): boolean {
+    if (hostname === "localhost" || hostname.endsWith(".localhost")) return true
+    return isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0 || hostname === this.settings.host?.toLowerCase()
   }
 }
 
@@ -63,7 +79,8 @@ function isWebSocket(request: Request): boolean {
 function crossSite(): AppError {
   return new AppError(
     "forbidden",
-    "this request came from another web site. If it is your own address behind a proxy, set public_url to it.",
+    "this request came from another web site, or by a name that this instance does not know. If it is your own address, " +
+      "set public_url to it, as the browser shows it (--public-url or AGENTRUNTIME_PUBLIC_URL)",
     { code: "CROSS_SITE_REQUEST" },
   )
 }

@@ -3,7 +3,7 @@ import type { Gate } from "../../http/gate.ts"
 import type { Permission } from "../../http/permission.ts"
 import { rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
-import { addressOf } from "./address.ts"
+import { Addresses, type AddressLog } from "./address.ts"
 import { unauthenticated } from "./authorizer.ts"
 import {
   Credentials,
@@ -18,7 +18,7 @@ import {
   SignedIn,
   TokenOnly,
 } from "./contract.ts"
-import { clearedCookie, sessionCookie, sessionToken } from "./cookie.ts"
+import { clearedCookies, sessionCookie, sessionToken, sessionTokens } from "./cookie.ts"
 import type { Origins } from "./origins.ts"
 import type { AuthService, Session, Visitor } from "./service.ts"
 import { SESSION_MAX_MS } from "./sessions.ts"
@@ -29,6 +29,8 @@ export interface AuthRouteDeps {
   readonly origins: Origins
   /** Count sign-ins by `X-Forwarded-For`: only behind a proxy that sets it. */
   readonly trustProxy: boolean
+  /** Hears once that `trustProxy` seems to be missing. */
+  readonly log?: AddressLog
 }
 
 const PUBLIC: Permission = { access: "public" }
@@ -37,13 +39,14 @@ const tags = ["Auth"]
 
 interface Call {
   readonly request: Request
-  readonly server: Parameters<typeof addressOf>[1]
+  readonly server: Parameters<Addresses["of"]>[1]
   readonly set: { readonly headers: Record<string, string | number | string[] | undefined> }
 }
 
-export const authRoutes = ({ gate, auth, origins, trustProxy }: AuthRouteDeps) => {
+export const authRoutes = ({ gate, auth, origins, trustProxy, log }: AuthRouteDeps) => {
+  const addresses = new Addresses(trustProxy, log)
   const visitorOf = ({ request, server }: Call): Visitor => ({
-    address: addressOf(request, server, trustProxy),
+    address: addresses.of(request, server),
     userAgent: request.headers.get("user-agent"),
   })
 
@@ -72,9 +75,8 @@ export const authRoutes = ({ gate, auth, origins, trustProxy }: AuthRouteDeps) =
       "/logout",
       async ({ request, set }) => {
         origins.check(request)
-        const token = sessionToken(request)
-        if (token !== null) await auth.logout(token)
-        set.headers["set-cookie"] = clearedCookie(origins.isSecure(request))
+        for (const token of sessionTokens(request)) await auth.logout(token)
+        set.headers["set-cookie"] = clearedCookies(request, origins.isSecure(request))
         set.status = 204
       },
       { permit: PUBLIC, response: { 204: Nothing }, detail: { summary: "End this session", tags } },

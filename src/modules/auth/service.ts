@@ -5,14 +5,15 @@ import { normalEmail } from "../../kernel/email.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import { checkSlug } from "../../kernel/slug.ts"
-import { UniqueViolation } from "../../storage/database.ts"
+import { UniqueViolation, type Writer } from "../../storage/database.ts"
 import type { LinkPurpose } from "../../storage/schema/identity.ts"
 import type { Access } from "./access.ts"
 import { ATTEMPTS_KEPT_MS, Attempts } from "./attempts.ts"
 import { unauthenticated } from "./authorizer.ts"
+import type { Link, LinkData } from "./link-store.ts"
 import { checkPassword, type Passwords } from "./password.ts"
 import { sessionEnd } from "./sessions.ts"
-import type { AuthStore, LinkData, NewUser, Refusal } from "./store.ts"
+import type { AuthStore, NewUser, Refusal } from "./store.ts"
 
 const MINUTE_MS = 60_000
 const LINK_LIFETIME_MS: Readonly<Record<LinkPurpose, number>> = {
@@ -65,6 +66,14 @@ export interface NewPerson {
 export interface InviteDetails extends LinkData {
   readonly email: string
   readonly tenantId: string
+  /** Whose right it rests on: it ends when that person could not invite so any more. Absent: the operator of the instance. */
+  readonly invitedBy?: string
+}
+
+export interface NewInvite {
+  readonly id: string
+  readonly token: string
+  readonly expiresAt: number
 }
 
 /** Accounts, sessions and links that work once. */
@@ -72,7 +81,7 @@ export class AuthService {
   readonly #attempts: Attempts
 
   constructor(private readonly deps: AuthDeps) {
-    this.#attempts = new Attempts(deps.store)
+    this.#attempts = new Attempts(deps.store.attempts)
   }
 
   // Sessions -------------------------------------------------------------------------------------------------------
@@ -92,9 +101,9 @@ export class AuthService {
     return this.#startSession(user.id, visitor)
   }
 
+  /** Anybody may ask: what is no session changes nothing. */
   async logout(token: string): Promise<void> {
-    await this.deps.store.endSession(hashToken(token))
-    this.deps.access.changed()
+    if (await this.deps.store.endSession(hashToken(token))) this.deps.access.forget(token)
   }
 
   /** Says until when the session lasts, and writes down that it is in use. */
@@ -105,7 +114,7 @@ export class AuthService {
     if (!session) throw unauthenticated()
     const now = clock.now()
     await store.noteUses(new Map(), new Map([[hash, now]]))
-    access.changed()
+    access.forget(token)
     return { expiresAt: sessionEnd(session.createdAt, now) }
   }
 
@@ -160,7 +169,7 @@ export class AuthService {
   /** For the operator's command line, as there may be no mail. Null when nobody has this e-mail. */
   async createPasswordResetLink(email: string): Promise<string | null> {
     const user = await this.deps.store.userByEmail(normalEmail(email))
-    return user && this.#createLink("password_reset", null, user.id, {})
+    return user && (await this.#createLink({ purpose: "password_reset", tenantId: null, userId: user.id, data: {} })).token
   }
 
   // Links ----------------------------------------------------------------------------------------------------------
@@ -171,7 +180,7 @@ export class AuthService {
     if (!known.includes(tenantId)) {
       throw new AppError("not_found", `there is no workspace ${tenantId}; there is ${known.join(", ") || "none yet"}`)
     }
-    return this.#createLink("setup", tenantId, null, {})
+    return (await this.#createLink({ purpose: "setup", tenantId, userId: null, data: {} })).token
   }
 
   /** Whoever uses it becomes admin of the link's workspace, and is signed in. */
@@ -186,11 +195,31 @@ export class AuthService {
   }
 
   /** An older invitation of the same person to the same workspace stops working. */
-  async createInvite({ tenantId, ...data }: InviteDetails): Promise<{ token: string; expiresAt: number }> {
-    const expiresAt = this.deps.clock.now() + LINK_LIFETIME_MS.invite
-    return { token: await this.#createLink("invite", tenantId, null, data), expiresAt }
+  createInvite({ tenantId, invitedBy, ...data }: InviteDetails): Promise<NewInvite> {
+    return this.#createLink({ purpose: "invite", tenantId, userId: null, data }, invitedBy)
   }
 
+  /** The open invitations of a workspace, newest first. */
+  invites(tenantId: string): Promise<readonly Link[]> {
+    return this.deps.store.links.invites(tenantId, this.deps.clock.now())
+  }
+
+  /** False when it was used or taken back meanwhile. */
+  removeInvite(tenantId: string, id: string): Promise<boolean> {
+    return this.deps.store.links.removeInvite(tenantId, id)
+  }
+
+  /** When a person's roles change: ends the invitations that rest on a right which is gone. The caller's transaction. */
+  dropUnfoundedInvites(tenantId: string, inviterId: string, tx: Writer): Promise<void> {
+    return this.deps.store.links.dropUnfounded(tenantId, inviterId, tx)
+  }
+
+  /** When a person is taken out: no older invitation leads back in. The caller's transaction. */
+  dropInvitesTo(tenantId: string, userId: string, tx: Writer): Promise<void> {
+    return this.deps.store.links.dropInvitesTo(tenantId, userId, tx)
+  }
+
+  /** Limited like signing in: it tells who has an account, and hashes. */
   async register(person: NewPerson, inviteToken: string | undefined, visitor: Visitor): Promise<Session> {
     const { store, access, clock } = this.deps
     if (inviteToken === undefined && !this.deps.openRegistration)
@@ -198,9 +227,14 @@ export class AuthService {
         code: "REGISTRATION_CLOSED",
       })
     const linkHash = inviteToken === undefined ? null : await this.#openLink(inviteToken, "invite")
+    const email = normalEmail(person.email)
+    checkPassword(person.password)
+    await this.#attempts.begin(email, visitor.address, clock.now())
     const user = await this.#newUser(person)
     const refusal = await store.register(linkHash, user, clock.now()).catch(emailTaken)
     if (refusal) throw refused(refusal)
+    if (linkHash === null) await this.#attempts.forgiveAccount(email, visitor.address)
+    else await this.#attempts.forgive(email, visitor.address)
     access.changed()
     return this.#startSession(user.id, visitor)
   }
@@ -219,7 +253,7 @@ export class AuthService {
   /** For the pages: whether a link can still be used, and for which e-mail it is. */
   async peekLink(token: string, purpose: LinkPurpose): Promise<{ email: string | null } | null> {
     if (!isToken(token)) return null
-    const link = await this.deps.store.openLink(hashToken(token), purpose, this.deps.clock.now())
+    const link = await this.deps.store.links.open(hashToken(token), purpose, this.deps.clock.now())
     return link && { email: link.data.email ?? null }
   }
 
@@ -291,12 +325,17 @@ export class AuthService {
     return { userId, token, expiresAt: await store.startSession(session, clock.now()) }
   }
 
-  async #createLink(purpose: LinkPurpose, tenantId: string | null, userId: string | null, data: LinkData): Promise<string> {
-    const token = newToken(this.deps.ids)
-    const now = this.deps.clock.now()
-    const link = { tokenHash: hashToken(token), purpose, tenantId, userId, data, expiresAt: now + LINK_LIFETIME_MS[purpose] }
-    await this.deps.store.putLink(link, now)
-    return token
+  async #createLink(
+    wish: Pick<Link, "purpose" | "tenantId" | "userId" | "data">,
+    invitedBy: string | null = null,
+  ): Promise<NewInvite> {
+    const { store, clock, ids } = this.deps
+    const token = newToken(ids)
+    const id = ids.uuid()
+    const now = clock.now()
+    const expiresAt = now + LINK_LIFETIME_MS[wish.purpose]
+    await store.links.put({ ...wish, tokenHash: hashToken(token), id, invitedBy, expiresAt }, now)
+    return { id, token, expiresAt }
   }
 
   /** Looked at before a password is hashed, so that a stranger costs nothing. Using it up decides later. */

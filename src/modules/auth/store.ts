@@ -1,9 +1,11 @@
-import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, or, sql } from "drizzle-orm"
+import { and, desc, eq, inArray, isNotNull, isNull, lt, ne } from "drizzle-orm"
 import type { ProjectRole, Scope } from "../../http/permission.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Database, Reader, Writer } from "../../storage/database.ts"
-import type { LinkPurpose, TenantRole } from "../../storage/schema/identity.ts"
+import type { TenantRole } from "../../storage/schema/identity.ts"
 import { type AccessStore, accessOf, type PatFacts, type SessionFacts, type Tenancies } from "./access.ts"
+import { AttemptStore } from "./attempt-store.ts"
+import { type Link, LinkStore } from "./link-store.ts"
 import { SESSIONS_PER_USER_MAX, sessionEnd } from "./sessions.ts"
 
 export interface User {
@@ -27,30 +29,6 @@ export interface NewSession {
   readonly userAgent: string | null
 }
 
-export interface LinkData {
-  readonly email?: string
-  readonly tenantRole?: TenantRole
-  readonly projectId?: string
-  readonly projectRole?: ProjectRole
-}
-
-export interface NewLink {
-  readonly tokenHash: string
-  readonly purpose: LinkPurpose
-  readonly tenantId: string | null
-  readonly userId: string | null
-  readonly data: LinkData
-  readonly expiresAt: number
-}
-
-type Link = NewLink & { readonly usedAt: number | null }
-
-export interface Limit {
-  readonly key: string
-  /** Attempts in one window. */
-  readonly max: number
-}
-
 /** Why an invitation brought nothing. */
 export type Refusal = "no_link" | "other_email" | "email_taken"
 
@@ -60,8 +38,17 @@ export interface Place {
   readonly projects: readonly { readonly id: string; readonly slug: string; readonly name: string }[]
 }
 
+/** Revoked PATs are kept for this long, for whoever looks into what happened. */
+const REVOKED_PATS_KEPT_MS = 30 * 86_400_000
+
 export class AuthStore implements AccessStore {
-  constructor(private readonly db: Database) {}
+  readonly attempts: AttemptStore
+  readonly links: LinkStore
+
+  constructor(private readonly db: Database) {
+    this.attempts = new AttemptStore(db)
+    this.links = new LinkStore(db)
+  }
 
   // Who is calling -------------------------------------------------------------------------------------------------
 
@@ -89,21 +76,17 @@ export class AuthStore implements AccessStore {
     if (!user || user.disabledAt !== null) return null
     const tenants = await read.select().from(tenantMembers).where(eq(tenantMembers.userId, userId))
     const given = await read
-      .select({ tenantId: projects.tenantId, projectId: projects.id, role: projectMembers.role })
+      .select({ tenantId: projects.tenantId, id: projects.id, slug: projects.slug, role: projectMembers.role })
       .from(projectMembers)
       .innerJoin(projects, and(eq(projects.id, projectMembers.projectId), eq(projects.tenantId, projectMembers.tenantId)))
       .where(and(eq(projectMembers.userId, userId), isNull(projects.archivedAt)))
     const owned = tenants.filter(t => t.role === "tenant_admin").map(t => t.tenantId)
-    const all = await this.#projectsIn(owned)
+    const all = (await this.#projectsIn(owned)).map(project => ({ ...project, role: "tenant_admin" as const }))
     return new Map(
-      tenants.map(({ tenantId, role }) => [
-        tenantId,
-        accessOf(
-          role === "tenant_admin",
-          all.filter(p => p.tenantId === tenantId).map(p => p.id),
-          new Map(given.filter(g => g.tenantId === tenantId).map(g => [g.projectId, g.role])),
-        ),
-      ]),
+      tenants.map(({ tenantId, role }) => {
+        const isAdmin = role === "tenant_admin"
+        return [tenantId, accessOf(isAdmin, isAdmin ? all.filter(isIn(tenantId)) : given.filter(isIn(tenantId)))]
+      }),
     )
   }
 
@@ -169,9 +152,15 @@ export class AuthStore implements AccessStore {
     return expiresAt
   }
 
-  async endSession(tokenHash: string): Promise<void> {
+  /** False when there is no such session: looked up first, so that a made-up token costs no write. */
+  async endSession(tokenHash: string): Promise<boolean> {
     const { sessions } = this.db.tables
-    await this.db.write(async tx => void (await tx.delete(sessions).where(eq(sessions.tokenHash, tokenHash))))
+    if (!(await this.sessionFacts(tokenHash))) return false
+    const mine = eq(sessions.tokenHash, tokenHash)
+    const ended = await this.db.write(
+      async tx => await tx.delete(sessions).where(mine).returning({ tokenHash: sessions.tokenHash }),
+    )
+    return ended.length > 0
   }
 
   /** After a sign-in with a hash of older parameters; the password is the same, so sessions stay. */
@@ -185,77 +174,7 @@ export class AuthStore implements AccessStore {
     await this.db.write(tx => this.#setPassword(userId, passwordHash, keptSession, now, tx))
   }
 
-  // Limits ---------------------------------------------------------------------------------------------------------
-
-  /**
-   * Counts one attempt under each key before it is made, so that many at once cannot slip through together. Returns
-   * when the longest of the exceeded windows began; null when none is exceeded.
-   */
-  async countAttempt(limits: readonly Limit[], now: number, windowMs: number): Promise<number | null> {
-    const { loginLimits: l } = this.db.tables
-    const over = sql`${l.windowStartedAt} <= ${now - windowMs}`
-    const starts = await this.db.write(async tx => {
-      const exceeded: number[] = []
-      for (const { key, max } of limits) {
-        const [row] = await tx
-          .insert(l)
-          .values({ key, failures: 1, windowStartedAt: now })
-          .onConflictDoUpdate({
-            target: l.key,
-            set: {
-              failures: sql`case when ${over} then 1 else ${l.failures} + 1 end`,
-              windowStartedAt: sql`case when ${over} then ${now} else ${l.windowStartedAt} end`,
-            },
-          })
-          .returning()
-        if (row && row.failures > max) exceeded.push(row.windowStartedAt)
-      }
-      return exceeded
-    })
-    return starts.length > 0 ? Math.max(...starts) : null
-  }
-
-  /** The attempt was good: the account starts anew, the address gets this one back. */
-  async forgiveAttempt(accountKey: string, addressKey: string | null): Promise<void> {
-    const { loginLimits: l } = this.db.tables
-    await this.db.write(async tx => {
-      await tx.delete(l).where(eq(l.key, accountKey))
-      if (addressKey === null) return
-      await tx
-        .update(l)
-        .set({ failures: sql`${l.failures} - 1` })
-        .where(and(eq(l.key, addressKey), gt(l.failures, 0)))
-    })
-  }
-
   // One-time links -------------------------------------------------------------------------------------------------
-
-  /** Puts the link in the place of unused ones of the same purpose for the same person and workspace. */
-  async putLink(link: NewLink, now: number): Promise<void> {
-    const { oneTimeLinks: l } = this.db.tables
-    const same = and(
-      eq(l.purpose, link.purpose),
-      isNull(l.usedAt),
-      link.tenantId === null ? isNull(l.tenantId) : eq(l.tenantId, link.tenantId),
-      link.userId === null ? isNull(l.userId) : eq(l.userId, link.userId),
-    )
-    await this.db.write(async tx => {
-      const older = await tx.select({ tokenHash: l.tokenHash, data: l.data }).from(l).where(same)
-      const replaced = older.filter(o => o.data.email === link.data.email).map(o => o.tokenHash)
-      if (replaced.length > 0) await tx.delete(l).where(inArray(l.tokenHash, replaced))
-      await tx.insert(l).values({ ...link, createdAt: now, usedAt: null })
-    })
-  }
-
-  /** A link that can still be used. */
-  async openLink(tokenHash: string, purpose: LinkPurpose, now: number): Promise<Link | null> {
-    const { oneTimeLinks: l } = this.db.tables
-    const [row] = await this.db.read
-      .select()
-      .from(l)
-      .where(and(eq(l.tokenHash, tokenHash), eq(l.purpose, purpose), isNull(l.usedAt), gt(l.expiresAt, now)))
-    return row ?? null
-  }
 
   /**
    * The person behind the setup link becomes admin of its workspace. Who has an account already gets the new password:
@@ -264,7 +183,7 @@ export class AuthStore implements AccessStore {
   async redeemSetup(linkHash: string, user: NewUser, now: number): Promise<{ userId: string } | null> {
     const { users } = this.db.tables
     return this.db.write(async tx => {
-      const link = await this.#useLink(linkHash, "setup", now, tx)
+      const link = await this.links.use(linkHash, "setup", now, tx)
       if (!link?.tenantId) return null
       const known = await this.#userByEmail(user.email, tx)
       if (known) {
@@ -280,7 +199,7 @@ export class AuthStore implements AccessStore {
   /** A new person. With `linkHash` by invitation, whose e-mail must be the same; without, where everybody may come. */
   async register(linkHash: string | null, user: NewUser, now: number): Promise<Refusal | null> {
     return this.#refusable(async tx => {
-      const link = linkHash === null ? null : await this.#useLink(linkHash, "invite", now, tx)
+      const link = linkHash === null ? null : await this.links.use(linkHash, "invite", now, tx)
       if (linkHash !== null && !link) throw new Refused("no_link")
       if (link?.data.email !== undefined && link.data.email !== user.email) throw new Refused("other_email")
       if (await this.#userByEmail(user.email, tx)) throw new Refused("email_taken")
@@ -292,7 +211,7 @@ export class AuthStore implements AccessStore {
   /** An invitation to somebody who has an account. */
   async acceptInvite(linkHash: string, user: Pick<User, "id" | "email">, now: number): Promise<Refusal | null> {
     return this.#refusable(async tx => {
-      const link = await this.#useLink(linkHash, "invite", now, tx)
+      const link = await this.links.use(linkHash, "invite", now, tx)
       if (!link) throw new Refused("no_link")
       if (link.data.email !== undefined && link.data.email !== user.email) throw new Refused("other_email")
       await this.#grant(link, user.id, now, tx)
@@ -301,7 +220,7 @@ export class AuthStore implements AccessStore {
 
   async redeemReset(linkHash: string, passwordHash: string, now: number): Promise<{ userId: string } | null> {
     return this.db.write(async tx => {
-      const link = await this.#useLink(linkHash, "password_reset", now, tx)
+      const link = await this.links.use(linkHash, "password_reset", now, tx)
       if (!link?.userId) return null
       await this.#setPassword(link.userId, passwordHash, null, now, tx)
       return { userId: link.userId }
@@ -381,13 +300,14 @@ export class AuthStore implements AccessStore {
     })
   }
 
-  /** Takes away what is over: sessions, links, windows of failed attempts. */
+  /** Takes away what is over: sessions, links, windows of failed attempts, PATs that were revoked long ago. */
   async sweep(now: number, limitsBefore: number): Promise<void> {
-    const { sessions, oneTimeLinks, loginLimits } = this.db.tables
+    const { sessions, pats } = this.db.tables
     await this.db.write(async tx => {
       await tx.delete(sessions).where(lt(sessions.expiresAt, now))
-      await tx.delete(oneTimeLinks).where(or(lt(oneTimeLinks.expiresAt, now), isNotNull(oneTimeLinks.usedAt)))
-      await tx.delete(loginLimits).where(lt(loginLimits.windowStartedAt, limitsBefore))
+      await tx.delete(pats).where(lt(pats.revokedAt, now - REVOKED_PATS_KEPT_MS))
+      await this.links.sweep(now, tx)
+      await this.attempts.sweep(limitsBefore, tx)
     })
   }
 
@@ -419,17 +339,6 @@ export class AuthStore implements AccessStore {
     await tx.update(users).set({ passwordHash, updatedAt: now }).where(eq(users.id, userId))
     const others = keptSession === null ? undefined : ne(sessions.tokenHash, keptSession)
     await tx.delete(sessions).where(and(eq(sessions.userId, userId), others))
-  }
-
-  /** One update decides: of two who come at once, one finds the link unused. */
-  async #useLink(tokenHash: string, purpose: LinkPurpose, now: number, tx: Writer): Promise<Link | null> {
-    const { oneTimeLinks: l } = this.db.tables
-    const [row] = await tx
-      .update(l)
-      .set({ usedAt: now })
-      .where(and(eq(l.tokenHash, tokenHash), eq(l.purpose, purpose), isNull(l.usedAt), gt(l.expiresAt, now)))
-      .returning()
-    return row ?? null
   }
 
   /** An invitation adds rights and never takes any. */
@@ -467,6 +376,8 @@ export class AuthStore implements AccessStore {
     }
   }
 }
+
+const isIn = (tenantId: string) => (project: { readonly tenantId: string }) => project.tenantId === tenantId
 
 /** Thrown in a transaction to leave the link unused. */
 class Refused extends Error {

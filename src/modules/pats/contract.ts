@@ -14,9 +14,12 @@ export const Pat = t.Object({
   scopes,
   token_hint: t.String({ description: "The last four characters, to tell tokens apart." }),
   user_id: t.String({ description: "The owner, as whom the token acts." }),
+  created_by_pat_id: t.Nullable(
+    t.String({ description: "The token that made this one; revoking that one revokes this one, too." }),
+  ),
   created_at: t.String(),
   last_used_at: t.Nullable(t.String({ description: "Exact to about a minute." })),
-  revealed_at: t.Nullable(t.String()),
+  revealed_at: t.Nullable(t.String({ description: "Of a token made by `agentruntime init`: when it was printed." })),
   revoked_at: t.Nullable(t.String()),
 })
 

@@ -34,42 +34,48 @@ export class PatService {
   constructor(private readonly deps: PatDeps) {}
 
   /** One's own; an admin of the project sees everybody's. */
-  list(caller: Caller, page: Page): Promise<PageOf<PatInfo>> {
-    return this.deps.store.page(caller, isAdmin(caller) ? null : caller.userId, page)
+  list(caller: Caller, revoked: "with_revoked" | "good", page: Page): Promise<PageOf<PatInfo>> {
+    return this.deps.store.page(caller, isAdmin(caller) ? null : caller.userId, revoked, page)
   }
 
-  /** A token that makes a token cannot give it more than it has. */
+  /** A token that makes a token cannot give it more than it has, and takes it along when it is revoked. */
   async create(caller: Caller, wish: PatWish): Promise<{ pat: PatInfo; token: string }> {
     const scopes = checkScopes(wish.scopes)
-    const beyond = scopes.find(scope => caller.scopes !== null && !caller.scopes.includes(scope))
-    if (beyond) throw insufficientScope(beyond)
-    const made = this.#make(caller, caller.userId, checkName(wish.displayName), scopes)
+    checkCovers(caller, scopes)
+    const maker = caller.patId
+    const made = this.#make(caller, caller.userId, checkName(wish.displayName), scopes, maker)
     await this.deps.store.transaction(async tx => {
+      if (maker !== null && !(await this.deps.store.holdGood(caller.tenantId, maker, tx)))
+        throw new AppError("unauthenticated", "the token that makes this one was revoked")
       if ((await this.deps.store.countGood(caller, caller.userId, tx)) >= PATS_PER_OWNER_MAX)
         throw new AppError("conflict", `you have ${PATS_PER_OWNER_MAX} tokens in this project already; revoke one first`, {
           code: "PAT_LIMIT",
         })
-      await this.#insert(made, tx)
+      await this.deps.store.insert(made.pat, tx)
+      await this.deps.vault.put(caller.tenantId, secretName(made.pat.id), made.token, tx)
     })
     return made
   }
 
   /**
    * For `agentruntime init`: the owner's PAT of this name, made where there is none. Its token is null when it was there
-   * already: a secret is given out once.
+   * already: a secret is given out once, so the vault keeps no copy and there is nothing to reveal.
    */
   async ensure(owner: ProjectKey & { readonly userId: string }, wish: PatWish): Promise<{ id: string; token: string | null }> {
     const { store } = this.deps
-    const made = this.#make(owner, owner.userId, checkName(wish.displayName), checkScopes(wish.scopes))
+    const made = this.#make(owner, owner.userId, checkName(wish.displayName), checkScopes(wish.scopes), null)
     return store.transaction(async tx => {
       const known = await store.findGood(owner, owner.userId, made.pat.displayName, tx)
       if (known) return { id: known.id, token: null }
-      await this.#insert(made, tx)
+      await store.insert({ ...made.pat, revealedAt: made.pat.createdAt }, tx)
       return { id: made.pat.id, token: made.token }
     })
   }
 
-  /** Once, and only for the owner; then the vault's copy has served its purpose and goes. */
+  /**
+   * Once, and only for the owner; then the vault's copy has served its purpose and goes. By a token only where that has
+   * every scope of the other: else one that may only manage tokens would be worth all of them.
+   */
   async reveal(caller: Caller, id: string): Promise<string> {
     const { store, vault, clock } = this.deps
     return store.transaction(async tx => {
@@ -77,6 +83,7 @@ export class PatService {
       if (!pat) throw notFound()
       if (pat.userId !== caller.userId)
         throw new AppError("forbidden", "only its owner can reveal a token", { code: "NOT_THE_OWNER" })
+      checkCovers(caller, pat.scopes)
       if (!(await store.markRevealed(caller, id, clock.now(), tx)))
         throw new AppError("gone", "this token was revealed already; make a new one if it is lost", { code: "ALREADY_REVEALED" })
       const token = await vault.get(caller.tenantId, secretName(id), tx)
@@ -89,25 +96,28 @@ export class PatService {
     })
   }
 
-  /** The owner or an admin of the project. Again does nothing. */
+  /** The owner or an admin of the project; with it all tokens that it made. Again does nothing. */
   async revoke(caller: Caller, id: string): Promise<void> {
-    const { store, vault, access, clock } = this.deps
-    await store.transaction(async tx => {
+    const { store, access, clock } = this.deps
+    const revoked = await store.transaction(async tx => {
       const pat = await store.get(caller, id, tx)
       if (!pat) throw notFound()
       if (pat.userId !== caller.userId && !isAdmin(caller))
         throw new AppError("forbidden", "only its owner or an admin of the project can revoke a token", { code: "NOT_THE_OWNER" })
-      await store.revoke(caller, id, clock.now(), tx)
-      await vault.delete(caller.tenantId, secretName(id), tx)
+      return this.#dropCopies(caller.tenantId, await store.revoke(caller, id, clock.now(), tx), tx)
     })
-    access.changed()
+    if (revoked > 0) access.changed()
   }
 
   /** When a person leaves a workspace, or one project of it. The caller's transaction; the caller also says `changed`. */
   async revokeAllOf(tenantId: string, userId: string, projectId: string | null, tx: Writer): Promise<void> {
-    const { store, vault, clock } = this.deps
-    const ids = await store.revokeAllOf(tenantId, userId, projectId, clock.now(), tx)
-    for (const id of ids) await vault.delete(tenantId, secretName(id), tx)
+    const { store, clock } = this.deps
+    await this.#dropCopies(tenantId, await store.revokeAllOf(tenantId, userId, projectId, clock.now(), tx), tx)
+  }
+
+  async #dropCopies(tenantId: string, ids: readonly string[], tx: Writer): Promise<number> {
+    for (const id of ids) await this.deps.vault.delete(tenantId, secretName(id), tx)
+    return ids.length
   }
 
   #make(
@@ -115,6 +125,7 @@ export class PatService {
     userId: string,
     displayName: string,
     scopes: Scope[],
+    createdByPatId: string | null,
   ): { pat: PatRow; token: string } {
     const token = newPat(this.deps.ids)
     const pat = {
@@ -122,6 +133,7 @@ export class PatService {
       tenantId,
       projectId,
       userId,
+      createdByPatId,
       displayName,
       tokenHash: hashToken(token),
       tokenHint: token.slice(-HINT_CHARS),
@@ -133,17 +145,19 @@ export class PatService {
     }
     return { pat, token }
   }
-
-  async #insert({ pat, token }: { pat: PatRow; token: string }, tx: Writer): Promise<void> {
-    await this.deps.store.insert(pat, tx)
-    await this.deps.vault.put(pat.tenantId, secretName(pat.id), token, tx)
-  }
 }
 
 const secretName = (id: string) => `pat:${id}`
 
 function isAdmin({ role }: Caller): boolean {
   return role !== null && roleAtLeast(role, "project_admin")
+}
+
+/** A session covers every scope, as only the role limits it. */
+function checkCovers({ scopes }: Caller, wanted: readonly string[]): void {
+  const held: readonly string[] | null = scopes
+  const beyond = wanted.find(scope => held !== null && !held.includes(scope))
+  if (beyond !== undefined) throw insufficientScope(beyond)
 }
 
 function checkName(text: string): string {

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, isNull } from "drizzle-orm"
+import { and, count, desc, eq, inArray, isNull, type SQL } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { Database, Writer } from "../../storage/database.ts"
 
@@ -11,6 +11,8 @@ export interface ProjectKey {
 export interface PatRow extends ProjectKey {
   readonly id: string
   readonly userId: string
+  /** The PAT that made this one, and with which it ends. */
+  readonly createdByPatId: string | null
   readonly displayName: string
   readonly tokenHash: string
   readonly tokenHint: string
@@ -30,9 +32,18 @@ export class PatStore {
   }
 
   /** Newest first; of one owner, or of the whole project. */
-  async page(key: ProjectKey, ownerId: string | null, { limit, offset }: Page): Promise<PageOf<PatRow>> {
+  async page(
+    key: ProjectKey,
+    ownerId: string | null,
+    revoked: "with_revoked" | "good",
+    { limit, offset }: Page,
+  ): Promise<PageOf<PatRow>> {
     const { pats } = this.db.tables
-    const where = and(this.#in(key), ownerId === null ? undefined : eq(pats.userId, ownerId))
+    const where = and(
+      this.#in(key),
+      ownerId === null ? undefined : eq(pats.userId, ownerId),
+      revoked === "good" ? isNull(pats.revokedAt) : undefined,
+    )
     const items = await this.db.read
       .select()
       .from(pats)
@@ -87,16 +98,27 @@ export class PatStore {
     return rows.length > 0
   }
 
-  /** A second revocation keeps the moment of the first. */
-  async revoke(key: ProjectKey, id: string, now: number, tx: Writer): Promise<void> {
+  /**
+   * Whether it is not revoked, and keeps it so until the transaction ends: the update that changes nothing is the lock, so
+   * that a revocation at the same moment comes before or finds what was made.
+   */
+  async holdGood(tenantId: string, id: string, tx: Writer): Promise<boolean> {
     const { pats } = this.db.tables
-    await tx
+    const rows = await tx
       .update(pats)
-      .set({ revokedAt: now })
-      .where(and(this.#in(key), eq(pats.id, id), isNull(pats.revokedAt)))
+      .set({ id })
+      .where(and(eq(pats.tenantId, tenantId), eq(pats.id, id), isNull(pats.revokedAt)))
+      .returning({ id: pats.id })
+    return rows.length > 0
   }
 
-  /** All good ones of a person in a workspace, or in one project of it. Returns their ids. */
+  /** With all that it made, and what these made. Returns their ids; a second revocation keeps the moment of the first. */
+  async revoke(key: ProjectKey, id: string, now: number, tx: Writer): Promise<readonly string[]> {
+    const { pats } = this.db.tables
+    return this.#revokeWithMade(key.tenantId, and(this.#in(key), eq(pats.id, id)), now, tx)
+  }
+
+  /** All good ones of a person in a workspace, or in one project of it, with what they made. Returns their ids. */
   async revokeAllOf(
     tenantId: string,
     userId: string,
@@ -105,14 +127,30 @@ export class PatStore {
     tx: Writer,
   ): Promise<readonly string[]> {
     const { pats } = this.db.tables
-    const where = and(
+    const theirs = and(
       eq(pats.tenantId, tenantId),
       eq(pats.userId, userId),
       projectId === null ? undefined : eq(pats.projectId, projectId),
-      isNull(pats.revokedAt),
     )
-    const rows = await tx.update(pats).set({ revokedAt: now }).where(where).returning({ id: pats.id })
-    return rows.map(row => row.id)
+    return this.#revokeWithMade(tenantId, theirs, now, tx)
+  }
+
+  /** What a PAT made is in the same workspace, maybe in another project. */
+  async #revokeWithMade(tenantId: string, first: SQL | undefined, now: number, tx: Writer): Promise<readonly string[]> {
+    const { pats } = this.db.tables
+    const revoked: string[] = []
+    let which = first
+    for (;;) {
+      const rows = await tx
+        .update(pats)
+        .set({ revokedAt: now })
+        .where(and(which, isNull(pats.revokedAt)))
+        .returning({ id: pats.id })
+      if (rows.length === 0) return revoked
+      const ids = rows.map(row => row.id)
+      revoked.push(...ids)
+      which = and(eq(pats.tenantId, tenantId), inArray(pats.createdByPatId, ids))
+    }
   }
 
   #in({ tenantId, projectId }: ProjectKey) {

@@ -57,6 +57,11 @@ export class RunCommands {
   async #start(caller: Caller, workflowId: string, params: JsonObject, keyHeader: string | null): Promise<CommandAnswer> {
     const runId = runIdOf(params)
     const workflow = await this.deps.workflows.row(caller, workflowId)
+    const key = textParam(params, "idempotency_key") ?? keyHeader
+    const idempotency = key === null ? null : { key, hash: hashOf(workflowId, params) }
+    // A repeated start answers what the first one did, whatever became of the workflow since.
+    const before = await this.#earlier(caller, workflowId, runId, idempotency)
+    if (before) return answerOf(before)
     const version = await this.deps.workflows.versionToRun(workflow, versionOf(params))
     this.deps.workflows.requireRunnable(version)
     const plan = this.deps.workflows.planOfRow(version)
@@ -74,27 +79,33 @@ export class RunCommands {
       excludedStepIds: excludedOf(params),
     }
     checkExcluded(plan, facts.excludedStepIds)
-    const key = textParam(params, "idempotency_key") ?? keyHeader
-    const idempotency = key === null ? null : { key, hash: hashOf(workflowId, params) }
     try {
       const state = await this.deps.runs.start({ facts, workflowName: workflow.name, idempotency }, plan)
       return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }
     } catch (error) {
-      if (!(error instanceof RunExists)) throw error
-      return answerOf(await this.#earlier(caller, workflowId, facts.runId, idempotency))
+      // The same start may have come twice at once.
+      const twin = error instanceof RunExists ? await this.#earlier(caller, workflowId, runId, idempotency) : null
+      if (!twin) throw error
+      return answerOf(twin)
     }
   }
 
-  /** The run that an earlier request with the same id or key started. */
-  async #earlier(caller: Caller, workflowId: string, runId: string, idempotency: Idempotency | null): Promise<RunRow> {
+  /** The run that an earlier request with the same id or key started. Throws `conflict` when it was another start. */
+  async #earlier(
+    caller: Caller,
+    workflowId: string,
+    runId: string | null,
+    idempotency: Idempotency | null,
+  ): Promise<RunRow | null> {
     const byKey = idempotency && (await this.deps.store.findByIdempotencyKey(caller.projectId, idempotency.key))
     if (byKey) {
       if (byKey.workflowId === workflowId && byKey.idempotencyHash === idempotency.hash) return byKey
       const sentence = "this idempotency key was used for another start; use a new key for a new start"
       throw new AppError("conflict", sentence, { code: "IDEMPOTENCY_CONFLICT" })
     }
-    const row = await this.deps.store.findAnywhere(runId)
-    if (row && row.workflowId === workflowId && row.projectId === caller.projectId && row.tenantId === caller.tenantId) return row
+    const row = runId === null ? null : await this.deps.store.findAnywhere(runId)
+    if (!row) return null
+    if (row.workflowId === workflowId && row.projectId === caller.projectId && row.tenantId === caller.tenantId) return row
     throw new AppError("conflict", "this run_id was used for another run; choose a new one", { code: "RUN_ID_TAKEN" })
   }
 
@@ -138,8 +149,8 @@ function checkExcluded(plan: Plan, ids: readonly string[]): void {
   throw new AppError("invalid", sentence, { code: "UNKNOWN_STEP" })
 }
 
-/** Of what the start asks for; the key itself may come by either way. */
-function hashOf(workflowId: string, { idempotency_key: _, ...asked }: JsonObject): string {
+/** Of what the start asks for; the key may come by either way, and a retry may name another run. */
+function hashOf(workflowId: string, { idempotency_key: _key, run_id: _runId, ...asked }: JsonObject): string {
   return new Bun.CryptoHasher("sha256").update(JSON.stringify([workflowId, asked])).digest("hex")
 }
 

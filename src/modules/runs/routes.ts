@@ -21,6 +21,7 @@ import type { RunService } from "./service.ts"
 const READ: Permission = { access: "project", role: "project_viewer", scopes: READ_WORKFLOWS }
 const FEED: Permission = { access: "projects", role: "project_viewer", scopes: READ_WORKFLOWS }
 const RUN: Permission = { access: "project", role: "project_contributor", scopes: RUN_WORKFLOWS }
+const PLACE = "A token sees its own project; X-Project-Id may name another, where its owner's role decides."
 const tags = ["Runs"]
 
 const filterQuery = {
@@ -54,7 +55,7 @@ export const runRoutes = (deps: RunRoutesDeps) =>
         permit: FEED,
         query: t.Object({ ...pageQuery, ...filterQuery, workflow_id: t.Optional(t.String()) }),
         response: runListShape,
-        detail: { summary: "Runs of all projects that the caller may view, newest first", tags },
+        detail: { summary: "Runs of all projects that the caller may view, newest first", description: PLACE, tags },
       },
     )
     .post(

@@ -10,6 +10,7 @@ import type { TaskService } from "./service.ts"
 const INBOX: Permission = { access: "projects", role: "project_viewer", scopes: READ_WORKFLOWS }
 const OF_RUN: Permission = { access: "project", role: "project_contributor", scopes: READ_WORKFLOWS }
 const COMPLETE: Permission = { access: "project", role: "project_contributor", scopes: RUN_WORKFLOWS }
+const PLACE = "A token sees its own project; X-Project-Id may name another, where its owner's role decides."
 const tags = ["Human tasks"]
 
 export const taskRoutes = (deps: { gate: Gate; tasks: TaskService }) =>
@@ -19,7 +20,7 @@ export const taskRoutes = (deps: { gate: Gate; tasks: TaskService }) =>
       permit: INBOX,
       query: t.Object(pageQuery),
       response: taskListShape,
-      detail: { summary: "Everything that waits for a person, oldest first", tags },
+      detail: { summary: "Everything that waits for a person, oldest first", description: PLACE, tags },
     })
     .get(
       "/workflows/:id/runs/:runID/tasks/pending",

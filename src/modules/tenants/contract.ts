@@ -57,6 +57,7 @@ export const Invite = t.Object({
   project_id: t.Optional(t.String({ maxLength: 64, description: "Needed for every role but tenant_admin." })),
 })
 export const Invited = t.Object({
+  id: t.String({ description: "Takes the invitation back: DELETE …/invites/{id}." }),
   email: t.String(),
   role: t.String(),
   project_id: t.Nullable(t.String()),
@@ -64,6 +65,17 @@ export const Invited = t.Object({
   url: t.String({ description: "The page where the invited person sets a password." }),
   expires_at: t.String(),
 })
+export const OpenInvite = t.Object({
+  id: t.String(),
+  email: t.String(),
+  role: t.Union([ProjectRoleName, TenantRoleName]),
+  project_id: t.Nullable(t.String()),
+  invited_by: t.Nullable(t.String({ description: "User id; null: the operator of the instance." })),
+  created_at: t.String(),
+  expires_at: t.String(),
+})
+export const InviteList = t.Object({ invites: t.Array(OpenInvite), ...paging })
+export const InviteParams = t.Object({ slug: t.String({ maxLength: 64 }), id })
 export const InviteToken = t.Object({ token: t.String({ minLength: 1, maxLength: 200 }) })
 export const TenantParams = t.Object({ slug: t.String({ maxLength: 64 }) })
 export const MemberParams = t.Object({ slug: t.String({ maxLength: 64 }), user_id: id })

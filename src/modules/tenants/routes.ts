@@ -3,11 +3,14 @@ import type { Gate } from "../../http/gate.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import type { Permission } from "../../http/permission.ts"
 import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
+import type { Link } from "../auth/link-store.ts"
 import type { Origins } from "../auth/origins.ts"
 import type { AuthService } from "../auth/service.ts"
 import {
   Invite,
   Invited,
+  InviteList,
+  InviteParams,
   InviteToken,
   Member,
   MemberList,
@@ -52,7 +55,11 @@ export const projectRoutes = ({ gate, tenants }: ProjectRouteDeps) =>
         permit: READ,
         query: t.Object({ ...pageQuery, archived: t.Optional(t.Boolean({ description: "Archived ones, too." })) }),
         response: ProjectList,
-        detail: { summary: "Projects of the workspace in which I have a role", tags: ["Projects"] },
+        detail: {
+          summary: "Projects of the workspace in which I have a role",
+          description: "A token sees its own project; with X-Project-Id that one, if its owner has a role there.",
+          tags: ["Projects"],
+        },
       },
     )
     .post("", async ({ caller, body, status }) => status(201, projectOnWire(await tenants.createProject(caller, body))), {
@@ -109,8 +116,9 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
     .post(
       "/:slug/members",
       async ({ caller, params, body, request, status }) => {
-        const { email, token, expiresAt } = await tenants.invite(caller, params.slug, body)
+        const { id, email, token, expiresAt } = await tenants.invite(caller, params.slug, body)
         return status(201, {
+          id,
           email,
           role: body.role,
           project_id: body.project_id ?? null,
@@ -124,7 +132,11 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         params: TenantParams,
         body: Invite,
         response: { 201: Invited },
-        detail: { summary: "Invite somebody: returns a link that works once, for seven days", tags: ["Members"] },
+        detail: {
+          summary: "Invite somebody: returns a link that works once, for seven days",
+          description: "It stops working when whoever made it could not invite so any more.",
+          tags: ["Members"],
+        },
       },
     )
     .patch(
@@ -151,6 +163,39 @@ export const memberRoutes = ({ gate, tenants, auth, origins }: MemberRouteDeps) 
         detail: { summary: "Remove a member, or leave; ends the member's tokens in the workspace", tags: ["Members"] },
       },
     )
+    .use(inviteRoutes({ gate, tenants, auth, origins }))
+
+const inviteRoutes = ({ gate, tenants, auth }: MemberRouteDeps) =>
+  new Elysia()
+    .use(gate)
+    .get(
+      "/:slug/invites",
+      async ({ caller, params, query }) => {
+        const page = pageOf(query)
+        const { items, total } = await tenants.invites(caller, params.slug, page)
+        return { invites: items.map(inviteOnWire), total, ...page }
+      },
+      {
+        permit: CHANGE,
+        params: TenantParams,
+        query: t.Object(pageQuery),
+        response: InviteList,
+        detail: { summary: "Invitations that nobody has used yet, without their links", tags: ["Members"] },
+      },
+    )
+    .delete(
+      "/:slug/invites/:id",
+      async ({ caller, params, set }) => {
+        await tenants.removeInvite(caller, params.slug, params.id)
+        set.status = 204
+      },
+      {
+        permit: CHANGE,
+        params: InviteParams,
+        response: { 204: t.Void() },
+        detail: { summary: "Take an invitation back: its link stops working", tags: ["Members"] },
+      },
+    )
     .post(
       "/invites/accept",
       async ({ caller, body, set }) => {
@@ -174,6 +219,19 @@ function projectOnWire(project: VisibleProject) {
     created_at: rfc3339(project.createdAt),
     updated_at: rfc3339(project.updatedAt),
     archived_at: rfc3339OrNull(project.archivedAt),
+  }
+}
+
+function inviteOnWire(invite: Link) {
+  const { email = "", tenantRole = "member", projectId = null, projectRole } = invite.data
+  return {
+    id: invite.id,
+    email,
+    role: projectRole ?? tenantRole,
+    project_id: projectId,
+    invited_by: invite.invitedBy,
+    created_at: rfc3339(invite.createdAt),
+    expires_at: rfc3339(invite.expiresAt),
   }
 }
 

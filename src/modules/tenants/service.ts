@@ -8,7 +8,8 @@ import { checkSlug } from "../../kernel/slug.ts"
 import { UniqueViolation, type Writer } from "../../storage/database.ts"
 import type { TenantRole } from "../../storage/schema/identity.ts"
 import type { Access, TenantAccess } from "../auth/access.ts"
-import type { AuthService } from "../auth/service.ts"
+import type { Link } from "../auth/link-store.ts"
+import type { AuthService, NewInvite } from "../auth/service.ts"
 import type { PatService } from "../pats/service.ts"
 import type { MemberRow, ProjectChange, ProjectRow, TenantStore } from "./store.ts"
 
@@ -17,11 +18,13 @@ const PROJECTS_PER_TENANT_MAX = 1_000
 export interface TenantDeps {
   readonly store: TenantStore
   readonly access: Pick<Access, "changed" | "tenancies">
-  readonly auth: Pick<AuthService, "createInvite">
+  readonly auth: Pick<AuthService, "createInvite" | "invites" | "removeInvite" | "dropUnfoundedInvites" | "dropInvitesTo">
   readonly pats: Pick<PatService, "revokeAllOf">
   readonly clock: Clock
   readonly ids: Ids
 }
+
+export type NewInvitation = NewInvite & { readonly email: string }
 
 export type VisibleProject = ProjectRow & { readonly role: Role | null }
 
@@ -45,7 +48,8 @@ export class TenantService {
   async projects(caller: Caller, archivedToo: "with_archived" | "active", page: Page): Promise<PageOf<VisibleProject>> {
     const mine = await this.#accessOf(caller)
     // Archived ones are for the admins: nobody else has a role in them.
-    const only = mine.isAdmin ? null : [...mine.projects.keys()]
+    const reachable = mine.isAdmin ? null : [...mine.projects.keys()]
+    const only = caller.via === "pat" ? caller.projectIds : reachable
     const { items, total } = await this.deps.store.projects(caller.tenantId, only, archivedToo, page)
     return { items: items.map(project => visible(project, mine)), total }
   }
@@ -54,6 +58,7 @@ export class TenantService {
     const mine = await this.#accessOf(caller)
     const project = await this.deps.store.project(caller.tenantId, id)
     if (!project || !(mine.isAdmin || mine.projects.has(id))) throw noProject()
+    if (caller.via === "pat" && !caller.projectIds.includes(id)) throw noProject()
     return visible(project, mine)
   }
 
@@ -108,26 +113,44 @@ export class TenantService {
   }
 
   /** A link that works once, returned to whoever invites: there may be no mail. */
-  async invite(caller: Caller, slug: string, wish: InviteWish): Promise<{ email: string; token: string; expiresAt: number }> {
+  async invite(caller: Caller, slug: string, wish: InviteWish): Promise<NewInvitation> {
     const { store, auth } = this.deps
     const mine = await this.#managerOf(caller, slug)
     const { tenantId } = caller
     const email = normalEmail(wish.email)
+    const by = { tenantId, email, invitedBy: caller.userId }
     if (await store.isMember(tenantId, email))
       throw new AppError("conflict", "this person is a member already; change the roles with PATCH", { code: "ALREADY_MEMBER" })
     if (wish.role === "tenant_admin") {
       if (!mine.isAdmin) throw roleTooSmall("tenant_admin")
-      return { email, ...(await auth.createInvite({ tenantId, email, tenantRole: "tenant_admin" })) }
+      return { email, ...(await auth.createInvite({ ...by, tenantRole: "tenant_admin" })) }
     }
     if (!wish.project_id) throw new AppError("invalid", `the role ${wish.role} is for one project: name it in project_id`)
     await this.#checkManages(mine, tenantId, wish.project_id)
-    const grant = { tenantId, email, tenantRole: "member", projectId: wish.project_id, projectRole: wish.role } as const
-    return { email, ...(await auth.createInvite(grant)) }
+    const grant = { tenantRole: "member", projectId: wish.project_id, projectRole: wish.role } as const
+    return { email, ...(await auth.createInvite({ ...by, ...grant })) }
   }
 
-  /** Roles in projects, and whether somebody is the workspace's admin. A role taken away ends the tokens made with it. */
+  /** Invitations that were not used yet; a project's admin sees those to its projects. */
+  async invites(caller: Caller, slug: string, { limit, offset }: Page): Promise<PageOf<Link>> {
+    const mine = await this.#managerOf(caller, slug)
+    const all = (await this.deps.auth.invites(caller.tenantId)).filter(invite => manages(mine, invite))
+    return { items: all.slice(offset, offset + limit), total: all.length }
+  }
+
+  async removeInvite(caller: Caller, slug: string, id: string): Promise<void> {
+    const { auth } = this.deps
+    const mine = await this.#managerOf(caller, slug)
+    const invite = (await auth.invites(caller.tenantId)).find(known => known.id === id)
+    if (!invite || !manages(mine, invite) || !(await auth.removeInvite(caller.tenantId, id))) throw noInvite()
+  }
+
+  /**
+   * Roles in projects, and whether somebody is the workspace's admin. A role taken away ends the tokens made with it, and
+   * the open invitations that rest on it.
+   */
   async changeMember(caller: Caller, slug: string, userId: string, change: MemberChange): Promise<MemberRow> {
-    const { store, access, pats, clock } = this.deps
+    const { store, access, auth, pats, clock } = this.deps
     const mine = await this.#managerOf(caller, slug)
     const { tenantId } = caller
     if (change.role !== undefined && !mine.isAdmin) throw roleTooSmall("tenant_admin")
@@ -145,6 +168,7 @@ export class TenantService {
         const out = role === null && (change.role ?? current) !== "tenant_admin"
         if (out) await pats.revokeAllOf(tenantId, userId, project_id, tx)
       }
+      await auth.dropUnfoundedInvites(tenantId, userId, tx)
     })
     access.changed()
     const member = await store.member(tenantId, userId)
@@ -152,9 +176,9 @@ export class TenantService {
     return shown(member, mine)
   }
 
-  /** Out of the workspace, with all roles and tokens in it. Oneself, too. */
+  /** Out of the workspace, with all roles, tokens and open invitations in it. Oneself, too. */
   async removeMember(caller: Caller, slug: string, userId: string): Promise<void> {
-    const { store, access, pats, clock } = this.deps
+    const { store, access, auth, pats, clock } = this.deps
     this.#checkOwnTenant(caller, slug)
     const mine = await this.#accessOf(caller)
     if (!mine.isAdmin && caller.userId !== userId) throw roleTooSmall("tenant_admin")
@@ -165,6 +189,8 @@ export class TenantService {
       if (current === "tenant_admin") await this.#checkNotLastAdmin(tenantId, userId, tx)
       await pats.revokeAllOf(tenantId, userId, null, tx)
       await store.removeMember(tenantId, userId, tx)
+      await auth.dropUnfoundedInvites(tenantId, userId, tx)
+      await auth.dropInvitesTo(tenantId, userId, tx)
     })
     access.changed()
   }
@@ -211,6 +237,10 @@ function shown(member: MemberRow, mine: TenantAccess): MemberRow {
   return { ...member, projects: member.projects.filter(p => mine.isAdmin || mine.projects.get(p.projectId) === "project_admin") }
 }
 
+function manages(mine: TenantAccess, { data: { projectId } }: Link): boolean {
+  return mine.isAdmin || (projectId !== undefined && mine.projects.get(projectId) === "project_admin")
+}
+
 function slugOf(name: string): string {
   return name
     .toLowerCase()
@@ -227,6 +257,7 @@ function slugTaken(error: unknown): never {
 
 const noTenant = () => new AppError("not_found", "no such workspace")
 const noProject = () => new AppError("not_found", "no such project in this workspace")
+const noInvite = () => new AppError("not_found", "no such open invitation in this workspace")
 const noMember = () => new AppError("not_found", "no such member in this workspace")
 
 function roleTooSmall(needed: Role): AppError {

@@ -106,6 +106,8 @@ export const defineIdentity = (k: ColumnKit) => {
         .text("project_id")
         .notNull()
         .references(() => projects.id),
+      /** The token that made this one, and with which it ends; null when a person or the operator did. */
+      createdByPatId: k.text("created_by_pat_id"),
       /** The owner, as whom the token acts. */
       userId: k
         .text("user_id")
@@ -121,24 +123,32 @@ export const defineIdentity = (k: ColumnKit) => {
       revealedAt: k.ms("revealed_at"),
       revokedAt: k.ms("revoked_at"),
     },
-    t => [k.index("pats_tenant").on(t.tenantId, t.projectId)],
+    t => [k.index("pats_tenant").on(t.tenantId, t.projectId), k.index("pats_maker").on(t.createdByPatId)],
   )
 
   /** Links that work once: first sign-in, invitation, password reset. */
-  const oneTimeLinks = k.table("one_time_links", {
-    /** SHA-256 of the link's token, hex. */
-    tokenHash: k.text("token_hash").primaryKey(),
-    purpose: k.text("purpose").$type<LinkPurpose>().notNull(),
-    tenantId: k.text("tenant_id"),
-    userId: k.text("user_id"),
-    /** What the link grants, e.g. the invited e-mail and roles. */
-    data: k.json<{ email?: string; tenantRole?: TenantRole; projectId?: string; projectRole?: ProjectRole }>("data").notNull(),
-    createdAt: k.ms("created_at").notNull(),
-    expiresAt: k.ms("expires_at").notNull(),
-    usedAt: k.ms("used_at"),
-  })
+  const oneTimeLinks = k.table(
+    "one_time_links",
+    {
+      /** SHA-256 of the link's token, hex. */
+      tokenHash: k.text("token_hash").primaryKey(),
+      /** What a list calls it: the hash stays here. */
+      id: k.text("id").notNull().unique(),
+      purpose: k.text("purpose").$type<LinkPurpose>().notNull(),
+      tenantId: k.text("tenant_id"),
+      userId: k.text("user_id"),
+      /** Whose right an invitation rests on, judged again when it is used; null: the operator's. */
+      invitedBy: k.text("invited_by"),
+      /** What the link grants, e.g. the invited e-mail and roles. */
+      data: k.json<{ email?: string; tenantRole?: TenantRole; projectId?: string; projectRole?: ProjectRole }>("data").notNull(),
+      createdAt: k.ms("created_at").notNull(),
+      expiresAt: k.ms("expires_at").notNull(),
+      usedAt: k.ms("used_at"),
+    },
+    t => [k.index("one_time_links_tenant").on(t.tenantId)],
+  )
 
-  /** Failed sign-ins by `account:<email>` and `address:<ip>`; survives a restart, so restarting is no way around it. */
+  /** Failed sign-ins by account and network, by account and by address (see attempts.ts); survives a restart, so restarting is no way around it. */
   const loginLimits = k.table("login_limits", {
     key: k.text("key").primaryKey(),
     failures: k.int("failures").notNull(),

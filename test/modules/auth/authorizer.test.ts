@@ -142,7 +142,25 @@ for (const dialect of dialects) {
       ["session boss", { tenant: "acme", project: "p2" }, INBOX, "sees p2"],
       ["session guest", { tenant: "acme" }, INBOX, ROLE],
       ["session stranger", { tenant: "acme" }, INBOX, NO_ACCESS],
-      ["pat boss", {}, INBOX, "sees p1 p2"],
+      ["pat boss", {}, INBOX, "sees p1"],
+      ["pat boss", { project: "" }, INBOX, "sees p1"],
+      ["pat boss", { project: "p2" }, INBOX, "sees p2"],
+      ["pat boss", { project: "o1" }, INBOX, NO_ACCESS],
+      ["pat viewer", {}, INBOX_WORK, ROLE],
+      // The slug in the place of the id, within the caller's workspace and reach.
+      ["session viewer", { tenant: "acme", project: "one" }, READ, "project_viewer in p1"],
+      ["session viewer", { tenant: "acme", project: "two" }, READ, NO_ACCESS],
+      ["session boss", { tenant: "acme", project: "two" }, READ, "tenant_admin in p2"],
+      ["session boss", { tenant: "acme", project: "two" }, INBOX, "sees p2"],
+      ["session stranger", { tenant: "acme", project: "one" }, READ, NO_ACCESS],
+      ["session stranger", { tenant: "other", project: "one" }, READ, "tenant_admin in o1"],
+      ["pat viewer", { project: "one" }, READ, "project_viewer in p1"],
+      ["pat viewer", { project: "two" }, READ, NO_ACCESS],
+      ["pat boss", { project: "two" }, READ, "tenant_admin in p2"],
+      // A PAT made where its owner has no role is good for nothing.
+      ["pat guest", {}, READ, NO_ACCESS],
+      ["pat guest", {}, MEMBER, NO_ACCESS],
+      ["pat guest", {}, ME, NO_ACCESS],
       ["pat elsewhere", {}, INBOX, "sees p2"],
       // Both at once: the PAT speaks.
       ["both stranger viewer", { tenant: "acme", project: "p1" }, READ, NO_ACCESS],
@@ -165,6 +183,8 @@ for (const dialect of dialects) {
           { tenant: "nowhere", project: "o1" },
           { tenant: "acme", project: "p2" },
           { tenant: "acme", project: "x" },
+          { tenant: "acme", project: "two" },
+          { tenant: "acme", project: Bun.randomUUIDv7() },
         ].map(headers => sendingOf("session viewer", headers)),
       }
       for (const sendings of [tokens, places]) {
@@ -213,7 +233,38 @@ for (const dialect of dialects) {
       const { token } = await world.pat(users.boss ?? "", "acme", project.id, ["workflow:read"])
       expect((await allowed({ pat: token }, READ)).projectId).toBe(project.id)
       await world.tenants.changeProject(boss, project.id, { archived: true })
-      expect(await ask({ pat: token }, READ)).toBe(NO_ACCESS)
+      for (const permission of [READ, MEMBER, INBOX, ME, RUN, SESSION_ONLY])
+        for (const elsewhere of [{}, { project: ids.p1 ?? "" }, { project: "one" }, { project: project.id }])
+          expect(await ask({ pat: token, ...elsewhere }, permission)).toBe(NO_ACCESS)
+      expect(await ask(sendingOf("session boss", { tenant: "acme", project: project.id }), READ)).toBe(NO_ACCESS)
+      expect(await ask(sendingOf("session boss", { tenant: "acme", project: "short-lived" }), READ)).toBe(NO_ACCESS)
+      await world.tenants.changeProject(boss, project.id, { archived: false })
+      expect(await ask({ pat: token }, READ)).toBe(`tenant_admin in ${project.id}`)
+    })
+
+    test("a project whose slug is another one's id does not receive what is meant for that one", async () => {
+      const boss = await allowed(sendingOf("session boss", { tenant: "acme" }), BILLING)
+      const trap = await world.tenants.createProject(boss, { name: "Trap", slug: ids.p2 ?? "" })
+      const victim = await world.person("victim@example.org", "acme", "project_viewer", trap.id)
+      const at = (project: string) => ask({ as: victim.session, tenant: "acme", project }, READ)
+      expect(await at(ids.p2 ?? "")).toBe(NO_ACCESS)
+      expect(await at(trap.id)).toBe(`project_viewer in ${trap.id}`)
+      expect(await ask(sendingOf("session boss", { tenant: "acme", project: "p2" }), READ)).toBe("tenant_admin in p2")
+      await world.tenants.changeProject(boss, trap.id, { archived: true })
+    })
+
+    test("a PAT lists the project that it is held to", async () => {
+      const seen = async (sending: Sending) => {
+        const { body } = await world.send("GET", "/v1/projects?archived=true", sending)
+        return body.projects.map((p: { id: string }) => nameOf(p.id))
+      }
+      const boss = pats.boss ?? ""
+      expect(await seen({ pat: boss })).toEqual(["p1"])
+      expect(await seen({ pat: boss, project: ids.p2 ?? "" })).toEqual(["p2"])
+      expect(await seen({ pat: pats.viewer ?? "", project: ids.p2 ?? "" })).toEqual([])
+      const one = async (id: string, project?: string) =>
+        (await world.send("GET", `/v1/projects/${id}`, { pat: boss, ...(project && { project }) })).status
+      expect([await one(ids.p1 ?? ""), await one(ids.p2 ?? ""), await one(ids.p2 ?? "", ids.p2)]).toEqual([200, 404, 200])
     })
 
     test("a change made by another process counts within seconds", async () => {
@@ -239,10 +290,10 @@ for (const dialect of dialects) {
       const { id, token } = await world.pat(person.userId, "acme", ids.p1 ?? "", ["workflow:read"])
       const stored = async () => {
         await world.access.flush()
-        const { items } = await world.pats.list(
-          { ...(await allowed({ pat: token }, READ)), role: "project_viewer" },
-          { limit: 10, offset: 0 },
-        )
+        const { items } = await world.pats.list({ ...(await allowed({ pat: token }, READ)), role: "project_viewer" }, "good", {
+          limit: 10,
+          offset: 0,
+        })
         await world.access.flush()
         return items.find(pat => pat.id === id)?.lastUsedAt
       }

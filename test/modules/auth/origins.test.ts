@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { addressOf } from "../../../src/modules/auth/address.ts"
+import { Addresses, addressOf, networkOf } from "../../../src/modules/auth/address.ts"
 import { Origins } from "../../../src/modules/auth/origins.ts"
 import { openTemporarySqlite, type TemporaryDatabase } from "../../helpers/database.ts"
 import { createWorld, ORIGIN, PASSWORD, type World } from "./world.ts"
@@ -71,6 +71,54 @@ describe("requests from other web sites", () => {
   })
 })
 
+describe("a host name that anybody may point at this machine", () => {
+  const check = (settings: { publicUrl?: string; host?: string }, origin: string, host: string) => {
+    const origins = new Origins({ publicUrl: settings.publicUrl ?? null, trustProxy: false, host: settings.host ?? "127.0.0.1" })
+    const request = new Request("http://localhost:8420/v1/auth/login", { method: "POST", headers: { origin, host } })
+    try {
+      origins.check(request)
+      return "allowed"
+    } catch (error) {
+      expect((error as Error).message).toContain("public_url")
+      return "refused"
+    }
+  }
+  const NAMED = { host: "runtime.lan" }
+  const PUBLIC = { publicUrl: "https://agents.example.com" }
+  const cases: readonly (readonly [settings: object, origin: string, host: string, answer: "allowed" | "refused"])[] = [
+    [{}, "http://evil.com", "evil.com", "refused"],
+    [{}, "http://evil.com:8420", "evil.com:8420", "refused"],
+    [{}, "http://localhost.evil.com", "localhost.evil.com", "refused"],
+    [{}, "http://127.0.0.1.evil.com", "127.0.0.1.evil.com", "refused"],
+    [{}, "http://evillocalhost", "evillocalhost", "refused"],
+    [{}, "http://192.168.1.5.nip.io:8420", "192.168.1.5.nip.io:8420", "refused"],
+    [PUBLIC, "http://evil.com", "evil.com", "refused"],
+    [PUBLIC, "https://agents.example.com.evil.com", "agents.example.com.evil.com", "refused"],
+    [NAMED, "http://evil.com", "evil.com", "refused"],
+    [NAMED, "http://runtime.lan.evil.com", "runtime.lan.evil.com", "refused"],
+    [{}, "http://runtime.lan:8420", "runtime.lan:8420", "refused"],
+    [NAMED, "http://runtime.lan:8420", "Runtime.lan:8420", "allowed"],
+    [{}, "http://localhost:8420", "localhost:8420", "allowed"],
+    [{}, "http://console.localhost:8420", "console.localhost:8420", "allowed"],
+    [{}, "http://127.0.0.1:8420", "127.0.0.1:8420", "allowed"],
+    [{}, "http://[::1]:8420", "[::1]:8420", "allowed"],
+    // Over the LAN, by address.
+    [{}, "http://192.168.1.5:8420", "192.168.1.5:8420", "allowed"],
+    [{}, "http://[fd00::5]:8420", "[fd00::5]:8420", "allowed"],
+    [PUBLIC, "http://192.168.1.5:8420", "192.168.1.5:8420", "allowed"],
+    [{}, "http://203.0.113.9:8420", "192.168.1.5:8420", "refused"],
+    [{}, "http://192.168.1.5:9999", "192.168.1.5:8420", "refused"],
+    // Behind a proxy, which may name the server as it likes.
+    [PUBLIC, "https://agents.example.com", "agents.example.com", "allowed"],
+    [PUBLIC, "https://agents.example.com", "runtime:8420", "allowed"],
+    [PUBLIC, "https://agents.example.com", "127.0.0.1:8420", "allowed"],
+  ]
+  for (const [settings, origin, host, answer] of cases)
+    test(`${JSON.stringify(settings)}: ${origin} at ${host} is ${answer}`, () => {
+      expect(check(settings, origin, host)).toBe(answer)
+    })
+})
+
 describe("whether the browser talks TLS", () => {
   const request = (url: string, proto?: string) => new Request(url, { headers: proto ? { "x-forwarded-proto": proto } : {} })
   test("is known from the public address, the request, or a proxy that is trusted", () => {
@@ -105,5 +153,27 @@ describe("the address that sign-ins are counted by", () => {
     expect(from("2001:db8:1:2:3:4:5:6")).toBe("2001:db8:1:2::/64")
     expect(from("2001:0db8:1:2::9")).toBe("2001:db8:1:2::/64")
     expect(from("::1")).toBe("0:0:0:0::/64")
+  })
+  test("of IPv4 counts for an account with its neighbours", () => {
+    expect(networkOf("203.0.113.7")).toBe("203.0.113.0/24")
+    expect(networkOf("2001:db8:1:2::/64")).toBe("2001:db8:1:2::/64")
+    expect(networkOf("not an address")).toBe("not an address")
+  })
+  test("behind a proxy that the settings do not know is warned about, once", async () => {
+    const temporary = await openTemporarySqlite()
+    const warnings: string[] = []
+    const world = await createWorld(temporary.db, { log: { warn: message => void warnings.push(message) } })
+    const login = (headers: Record<string, string>) =>
+      world.send("POST", "/v1/auth/login", { headers, body: { email: "a@example.org", password: PASSWORD } })
+    await login({})
+    expect(warnings).toEqual([])
+    for (let i = 0; i < 3; i++) await login({ "x-forwarded-for": `198.51.100.${i}` })
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toContain("auth.trust_proxy")
+    const trusted = new Addresses(true, { warn: message => void warnings.push(message) })
+    expect(trusted.of(request, null)).toBe("198.51.100.9")
+    expect(warnings).toHaveLength(1)
+    world.close()
+    await temporary.close()
   })
 })

@@ -86,20 +86,68 @@ for (const dialect of dialects) {
       }
     })
 
+    const from = (address: string, email: string, password = PASSWORD) =>
+      world.auth.login(email, password, { address, userAgent: null }).then(
+        () => "in",
+        error => error.kind,
+      )
+
     test("an address may fail fifty times; good sign-ins in between do not count", async () => {
       await person("steady@example.org")
-      const from = { address: "203.0.113.7", userAgent: null }
-      const outcome = (email: string, password: string) =>
-        world.auth.login(email, password, from).then(
-          () => "in",
-          error => error.kind,
-        )
       for (let i = 0; i < 50; i++) {
-        expect(await outcome(`guess${i}@example.org`, "wrong password")).toBe("unauthenticated")
-        if (i % 10 === 0) expect(await outcome("steady@example.org", PASSWORD)).toBe("in")
+        expect(await from("203.0.113.7", `guess${i}@example.org`, "wrong password")).toBe("unauthenticated")
+        if (i % 10 === 0) expect(await from("203.0.113.7", "steady@example.org")).toBe("in")
       }
-      expect(await outcome("steady@example.org", PASSWORD)).toBe("rate_limited")
+      expect(await from("203.0.113.7", "steady@example.org")).toBe("rate_limited")
       expect((await login("steady@example.org")).status).toBe(200) // from elsewhere
+    })
+
+    test("who guesses in one network cannot lock the owner out of the others, however long", async () => {
+      await person("wanted@example.org")
+      for (let i = 0; i < 300; i++) await from(`198.51.100.${i % 250}`, "wanted@example.org", "wrong password")
+      expect(await from("198.51.100.251", "wanted@example.org")).toBe("rate_limited")
+      expect(await from("198.51.101.1", "wanted@example.org")).toBe("in")
+      for (let i = 0; i < 30; i++) await from("2001:db8:1:2::/64", "wanted@example.org", "wrong password")
+      expect(await from("2001:db8:1:2::/64", "wanted@example.org")).toBe("rate_limited")
+      expect(await from("2001:db8:1:3::/64", "wanted@example.org")).toBe("in")
+    })
+
+    test("guesses from many networks at one account are a hundred in all, whether it exists or not", async () => {
+      await person("spread@example.org")
+      for (const email of ["spread@example.org", "spread-ghost@example.org"]) {
+        const answers: string[] = []
+        for (let i = 0; i < 120; i++) answers.push(await from(`10.20.${i}.1`, email, "wrong password"))
+        expect(answers.filter(a => a === "unauthenticated")).toHaveLength(100)
+        expect(answers.slice(100)).toEqual(Array(20).fill("rate_limited"))
+      }
+      world.time.now += 15 * 60_000
+      expect(await from("10.20.1.1", "spread@example.org")).toBe("in")
+    })
+
+    test("an attempt that is over the limit writes nothing", async () => {
+      for (let i = 0; i < 10; i++) await login("loud@example.org", "wrong password")
+      const before = world.writes.count
+      for (let i = 0; i < 5; i++) expect((await login("loud@example.org", "wrong password")).status).toBe(429)
+      expect(world.writes.count).toBe(before)
+    })
+
+    test("signing out with a made-up or malformed cookie writes nothing and forgets nobody", async () => {
+      const { session } = await person("bystander@example.org")
+      expect((await me(session)).status).toBe(200)
+      await world.access.flush()
+      const { sessions } = temporary.db.tables
+      await temporary.db.write(async tx => void (await tx.delete(sessions)))
+      const before = world.writes.count
+      for (const as of ["A".repeat(43), "x", "", "B".repeat(10_000)])
+        expect((await world.send("POST", "/v1/auth/logout", { as })).status).toBe(204)
+      for (const path of ["setup", "register", "reset-password"]) {
+        const body = { token: "A".repeat(43), invite_token: "A".repeat(43), email: "a@example.org", password: PASSWORD }
+        expect((await world.send("POST", `/v1/auth/${path}`, { body })).status).toBe(410)
+      }
+      expect((await world.send("GET", "/v1/auth/me", { pat: `pat_${"A".repeat(43)}` })).status).toBe(401)
+      expect(world.writes.count).toBe(before)
+      expect((await me(session)).status).toBe(200) // from memory, which is still there
+      world.access.changed()
     })
 
     test("a session ends after 30 days without use; use keeps it alive, but not past 90 days", async () => {
@@ -215,6 +263,36 @@ for (const dialect of dialects) {
   })
 }
 
+test("over TLS the cookie is bound to this host by its name, and signing out leaves none under the older name", async () => {
+  const temporary = await openTemporarySqlite()
+  const secure = await createWorld(temporary.db, { publicUrl: "https://agents.example.com" })
+  await secure.auth.ensureWorkspace({ tenantId: "acme", name: "Acme", projectSlug: "main" })
+  const { email, session: older } = await secure.person("bound@example.org", "acme", "member")
+  const answer = await secure.send("POST", "/v1/auth/login", { body: { email, password: PASSWORD } })
+  expect(answer.headers.get("set-cookie")).toMatch(
+    /^__Host-agentruntime_session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=7776000; Secure$/,
+  )
+  const newer = cookieOf(answer)
+  const asks = (cookie: string) => secure.send("GET", "/v1/auth/me", { headers: { cookie } })
+  const [plain, prefixed] = [`agentruntime_session=${older}`, `__Host-agentruntime_session=${newer}`]
+  expect((await asks(plain)).status).toBe(200)
+  expect((await asks(prefixed)).status).toBe(200)
+  const other = await secure.person("planted@example.org", "acme", "member")
+  for (const cookie of [`agentruntime_session=${other.session}; ${prefixed}`, `${prefixed}; a=b; agentruntime_session=x`])
+    expect((await asks(cookie)).body.user.email).toBe(email)
+  expect((await asks(`__Host-agentruntime_session=x; ${plain}`)).status).toBe(401)
+
+  const out = await secure.send("POST", "/v1/auth/logout", { headers: { cookie: `${plain}; ${prefixed}` } })
+  expect(out.status).toBe(204)
+  expect(out.headers.getSetCookie()).toEqual([
+    "__Host-agentruntime_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure",
+    "agentruntime_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure",
+  ])
+  expect([(await asks(plain)).status, (await asks(prefixed)).status]).toEqual([401, 401])
+  secure.close()
+  await temporary.close()
+})
+
 describe("passwords", () => {
   test("the hash says argon2id with today's parameters", async () => {
     const passwords = createPasswords()
@@ -231,6 +309,27 @@ describe("passwords", () => {
   test("no hash matches no password", async () => {
     const passwords = createPasswords({ memoryKib: 64, passes: 1 })
     for (const password of ["", "A", "A".repeat(43)]) expect(await passwords.verify(password, null)).toBe(false)
+  })
+
+  test("making accounts on an open instance is limited like signing in: by e-mail and by address", async () => {
+    const temporary = await openTemporarySqlite()
+    const world = await createWorld(temporary.db, { openRegistration: true })
+    const register = (email: string, address: string | null, password = PASSWORD) =>
+      world.auth.register({ email, password }, undefined, { address, userAgent: null }).then(
+        () => "in",
+        error => error.extras.code ?? error.kind,
+      )
+    expect(await register("first@example.org", "192.0.2.1")).toBe("in")
+    const taken: string[] = []
+    for (let i = 0; i < 12; i++) taken.push(await register("First@example.org", "192.0.2.1"))
+    expect(taken).toEqual([...Array(10).fill("EMAIL_TAKEN"), "rate_limited", "rate_limited"])
+    expect(await register("weak@example.org", "192.0.2.1", "short")).toBe("PASSWORD_UNSUITABLE")
+    const many: string[] = []
+    for (let i = 0; i < 55; i++) many.push(await register(`p${i}@example.org`, "203.0.113.9"))
+    expect(many).toEqual([...Array(50).fill("in"), ...Array(5).fill("rate_limited")])
+    expect(await register("late@example.org", "203.0.113.10")).toBe("in")
+    world.close()
+    await temporary.close()
   })
 
   test("an unknown e-mail takes about as long as a wrong password", async () => {

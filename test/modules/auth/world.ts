@@ -10,6 +10,7 @@ import type { ProjectRole, Scope } from "../../../src/http/permission.ts"
 import type { Clock } from "../../../src/kernel/clock.ts"
 import type { Ids } from "../../../src/kernel/ids.ts"
 import { Access } from "../../../src/modules/auth/access.ts"
+import type { AddressLog } from "../../../src/modules/auth/address.ts"
 import { createAuthorizer } from "../../../src/modules/auth/authorizer.ts"
 import { SESSION_COOKIE } from "../../../src/modules/auth/cookie.ts"
 import { Origins } from "../../../src/modules/auth/origins.ts"
@@ -36,10 +37,15 @@ export interface WorldOptions {
   readonly publicUrl?: string
   readonly openRegistration?: boolean
   readonly cost?: HashingCost
+  /** The setting `host`. */
+  readonly host?: string
+  readonly log?: AddressLog
 }
 
 /** Everything of identity over one database, with a clock that stands until it is moved. */
-export async function createWorld(db: Database, options: WorldOptions = {}) {
+export async function createWorld(database: Database, options: WorldOptions = {}) {
+  const writes = { count: 0 }
+  const db = counted(database, writes)
   const folder = await mkdtemp(join(tmpdir(), "agentruntime-key-"))
   const time = { now: Date.UTC(2026, 0, 15, 12) }
   const clock: Clock = { now: () => time.now }
@@ -50,7 +56,11 @@ export async function createWorld(db: Database, options: WorldOptions = {}) {
   const vault = await openVault({ keyFile: join(folder, "master.key"), rows: new VaultStore(db), clock })
   const store = new AuthStore(db)
   const access = new Access(store, clock)
-  const origins = new Origins({ publicUrl: options.publicUrl ?? null, trustProxy: false })
+  const origins = new Origins({
+    publicUrl: options.publicUrl ?? null,
+    trustProxy: false,
+    ...(options.host !== undefined && { host: options.host }),
+  })
   const passwords = createPasswords(options.cost ?? CHEAP)
   const auth = new AuthService({ store, access, passwords, clock, ids, openRegistration: options.openRegistration ?? false })
   const pats = new PatService({ store: new PatStore(db), vault, access, clock, ids })
@@ -65,7 +75,7 @@ export async function createWorld(db: Database, options: WorldOptions = {}) {
       Object.assign(set.headers, wire.headers)
       return wire.body
     })
-    .use(authRoutes({ gate, auth, origins, trustProxy: false }))
+    .use(authRoutes({ gate, auth, origins, trustProxy: false, ...(options.log && { log: options.log }) }))
     .use(pageRoutes({ gate, auth, origins, version: "0.0.0" }))
     .use(patRoutes({ gate, pats }))
     .use(projectRoutes({ gate, tenants }))
@@ -107,6 +117,8 @@ export async function createWorld(db: Database, options: WorldOptions = {}) {
 
   return {
     db,
+    /** Write transactions so far. */
+    writes,
     time,
     clock,
     ids,
@@ -156,6 +168,16 @@ export function bytesAtRest(databaseFile: string): Buffer {
   const folder = dirname(databaseFile)
   if (!existsSync(databaseFile)) throw new Error("no such database")
   return Buffer.concat(readdirSync(folder).map(name => readFileSync(join(folder, name))))
+}
+
+function counted(db: Database, writes: { count: number }): Database {
+  return new Proxy(db, {
+    get(target, key) {
+      if (key === "write") writes.count++
+      const value = Reflect.get(target, key, target)
+      return typeof value === "function" ? value.bind(target) : value
+    },
+  })
 }
 
 function parse(text: string): unknown {

@@ -37,6 +37,7 @@ const connectors: Connectors = new Map([
       dataRootOf: () => "/nowhere",
       allowedRoots: [],
       forbiddenRoots: [],
+      maxDatabaseMb: 64,
     },
   }),
   ["brave", brave],

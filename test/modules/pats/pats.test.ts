@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { eq } from "drizzle-orm"
-import type { Permission } from "../../../src/http/permission.ts"
+import { and, eq, isNotNull } from "drizzle-orm"
+import { NOBODY, type Permission } from "../../../src/http/permission.ts"
 import { dialects, openTemporarySqlite, type TemporaryDatabase } from "../../helpers/database.ts"
 import { bytesAtRest, cookieOf, createWorld, PASSWORD, type Sending, type World } from "../auth/world.ts"
 
@@ -57,6 +57,7 @@ for (const dialect of dialects) {
         scopes: ["workflow:read", "workflow:run"],
         token_hint: made.body.token.slice(-4),
         user_id: people.contributor.userId,
+        created_by_pat_id: null,
         created_at: made.body.created_at,
         last_used_at: null,
         revealed_at: null,
@@ -101,6 +102,112 @@ for (const dialect of dialects) {
       expect([second.status, second.body.code]).toEqual([410, "ALREADY_REVEALED"])
       expect(await world.vault.get("acme", `pat:${body.id}`)).toBeNull()
       expect((await reveal(as("contributor"), "unknown")).status).toBe(404)
+    })
+
+    test("a token reveals only tokens whose scopes it has itself, and the attempt costs nothing", async () => {
+      const strong = await create(as("contributor"), ["workflow:run", "workflow:write", "pat:manage"])
+      const weak = await create(as("contributor"), ["pat:manage"])
+      const side = await create(as("contributor"), ["pat:manage", "workflow:run"])
+      for (const { body } of [weak, side]) {
+        const answer = await reveal({ pat: body.token }, strong.body.id)
+        expect([answer.status, answer.body.code]).toEqual([403, "INSUFFICIENT_SCOPE"])
+        expect(answer.text).not.toContain("pat_")
+      }
+      const equal = await create(as("contributor"), ["workflow:run", "workflow:write", "pat:manage", "mcp:read"])
+      const shown = await reveal({ pat: equal.body.token }, strong.body.id)
+      expect(shown.body).toEqual({ id: strong.body.id, token: strong.body.token })
+      expect((await reveal({ pat: side.body.token }, weak.body.id)).status).toBe(200)
+    })
+
+    test("HEAD reveals nothing and does not use the reveal up", async () => {
+      const { body } = await create(as("contributor"), ["workflow:read"])
+      const head = await world.send("HEAD", `/v1/pats/${body.id}/reveal`, as("contributor"))
+      expect([head.status, head.text.includes(body.token)]).toEqual([400, false])
+      expect((await reveal(as("contributor"), body.id)).body.token).toBe(body.token)
+    })
+
+    test("what init printed was given out: nobody reveals it, and the vault holds no copy", async () => {
+      const made = await world.pat(people.contributor.userId, "acme", projectId, ["pat:manage", "workflow:run"])
+      expect(await world.vault.get("acme", `pat:${made.id}`)).toBeNull()
+      for (const how of [as("contributor"), { pat: made.token }]) {
+        const answer = await reveal(how, made.id)
+        expect([answer.status, answer.body.code]).toEqual([410, "ALREADY_REVEALED"])
+      }
+      expect((await world.send("GET", "/v1/pats", { pat: made.token })).status).toBe(200)
+    })
+
+    test("a token takes along what it made, and what these made, also in another project", async () => {
+      const boss = await world.person("maker@example.org", "acme", "tenant_admin")
+      const how = { as: boss.session, tenant: "acme", project: projectId }
+      const side = await world.send("POST", "/v1/projects", { ...how, body: { name: "Maker side" } })
+      const root = (await create(how, ["pat:manage", "workflow:read"])).body
+      const child = (await create({ pat: root.token }, ["pat:manage"], "child")).body
+      const away = (await create({ pat: root.token, project: side.body.id }, ["pat:manage"], "away")).body
+      const grandchild = (await create({ pat: child.token }, ["pat:manage"], "grandchild")).body
+      const sibling = (await create(how, ["pat:manage"], "sibling")).body
+      const listed = await world.send("GET", "/v1/pats?limit=100", how)
+      const makerOf = (id: string) =>
+        listed.body.pats.find((pat: { id: string; created_by_pat_id: string }) => pat.id === id)?.created_by_pat_id
+      expect([makerOf(root.id), makerOf(child.id), makerOf(grandchild.id)]).toEqual([null, root.id, child.id])
+      const use = () =>
+        Promise.all(
+          [root, child, away, grandchild, sibling].map(
+            async pat => (await world.send("GET", "/v1/pats", { pat: pat.token })).status,
+          ),
+        )
+      expect(await use()).toEqual([200, 200, 200, 200, 200])
+      expect((await revoke(how, root.id)).status).toBe(204)
+      expect(await use()).toEqual([401, 401, 401, 401, 200])
+      for (const pat of [root, child, away, grandchild]) expect(await world.vault.get("acme", `pat:${pat.id}`)).toBeNull()
+      expect(await world.vault.get("acme", `pat:${sibling.id}`)).not.toBeNull()
+    })
+
+    test("a token that is revoked while it makes another leaves none behind", async () => {
+      const root = (await create(as("contributor"), ["pat:manage"])).body
+      const makes = Array.from({ length: 5 }, (_, i) => create({ pat: root.token }, ["pat:manage"], `late ${i}`))
+      const [gone, ...made] = await Promise.all([revoke(as("contributor"), root.id), ...makes])
+      expect(gone?.status).toBe(204)
+      for (const { status, body } of made) {
+        expect([201, 401]).toContain(status)
+        if (status === 201) expect((await world.send("GET", "/v1/pats", { pat: body.token })).status).toBe(401)
+      }
+      // By what another process still has in its memory, too.
+      const caller = {
+        ...NOBODY,
+        userId: people.contributor.userId,
+        via: "pat",
+        patId: root.id,
+        tenantId: "acme",
+        projectId,
+      } as const
+      const late = world.pats.create({ ...caller, scopes: ["pat:manage"] }, { displayName: "late", scopes: ["pat:manage"] })
+      expect(await late.catch(error => error.kind)).toBe("unauthenticated")
+    })
+
+    test("revoked ones are listed on demand only, and swept away after thirty days", async () => {
+      const { userId, session } = await world.person("tidy@example.org", "acme", "project_contributor", projectId)
+      const how = { as: session, tenant: "acme", project: projectId }
+      const kept = (await create(how, ["pat:manage"], "kept")).body
+      for (let i = 0; i < 3; i++) await revoke(how, (await create({ pat: kept.token }, ["pat:manage"], `gone ${i}`)).body.id)
+      const total = async (query = "") => (await world.send("GET", `/v1/pats${query}`, { pat: kept.token })).body.total
+      expect([await total(), await total("?include_revoked=true"), await total("?include_revoked=false")]).toEqual([1, 4, 1])
+      const { pats } = temporary.db.tables
+      const monthAgo = world.time.now - 30 * 86_400_000
+      const revokedAt = (at: number) =>
+        temporary.db.write(
+          async tx =>
+            void (await tx
+              .update(pats)
+              .set({ revokedAt: at })
+              .where(and(eq(pats.userId, userId), isNotNull(pats.revokedAt)))),
+        )
+      await revokedAt(monthAgo)
+      await world.auth.sweep()
+      expect(await total("?include_revoked=true")).toBe(4)
+      await revokedAt(monthAgo - 1)
+      await world.auth.sweep()
+      expect(await total("?include_revoked=true")).toBe(1)
+      expect(await temporary.db.read.select().from(pats).where(eq(pats.userId, userId))).toHaveLength(1)
     })
 
     test("of many who reveal at the same moment, one sees it", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eq } from "drizzle-orm"
 import { dialects, type TemporaryDatabase } from "../../helpers/database.ts"
-import { createWorld, type Sending, type World } from "../auth/world.ts"
+import { createWorld, PASSWORD, type Sending, type World } from "../auth/world.ts"
 
 for (const dialect of dialects) {
   describe(`projects and members on ${dialect.name}`, () => {
@@ -117,7 +118,11 @@ for (const dialect of dialects) {
 
     test("who is taken out of a project loses the tokens made there and the way in, at once", async () => {
       const person = await world.person(email(), "acme", "project_contributor", projectId)
-      const { id, token } = await world.pat(person.userId, "acme", projectId, ["pat:manage"])
+      const made = await world.send("POST", "/v1/pats", {
+        ...{ as: person.session, tenant: "acme", project: projectId },
+        body: { display_name: "mine", scopes: ["pat:manage"] },
+      })
+      const { id, token } = made.body
       const ways = [{ pat: token }, { as: person.session, tenant: "acme", project: projectId }]
       const use = () => Promise.all(ways.map(async way => (await world.send("GET", "/v1/pats", way)).status))
       expect(await use()).toEqual([200, 200])
@@ -141,6 +146,127 @@ for (const dialect of dialects) {
       expect((await world.send("DELETE", `${members}/${person.userId}`, as("boss"))).status).toBe(404)
       const me = await world.send("GET", "/v1/auth/me", { as: person.session })
       expect(me.body.tenants.map((t: { id: string }) => t.id)).toEqual(["other"])
+    })
+
+    const invite = (by: string, body: object, tenant = "acme") =>
+      world.send("POST", `/v1/tenants/${tenant}/members`, { as: by, tenant, body })
+    const join = (invite_token: string, address: string) =>
+      world.send("POST", "/v1/auth/register", { body: { email: address, password: PASSWORD, invite_token } })
+
+    for (const [how, change] of [
+      ["removed", null],
+      ["demoted in the project", { projects: [{ project_id: "the project", role: "project_contributor" }] }],
+      ["taken out of the project", { projects: [{ project_id: "the project", role: null }] }],
+    ] as const)
+      test(`an invitation ends when its inviter is ${how}`, async () => {
+        const inviter = await world.person(email(), "acme", "project_admin", projectId)
+        const [first, second] = [email(), email()]
+        const role = { role: "project_admin", project_id: projectId }
+        const fresh = await invite(inviter.session, { email: first, ...role })
+        const known = await world.person(second, "other", "member")
+        const forKnown = await invite(inviter.session, { email: second, ...role })
+        const path = `${members}/${inviter.userId}`
+        const projects = change?.projects.map(p => ({ ...p, project_id: projectId }))
+        const changed = await world.send(change ? "PATCH" : "DELETE", path, {
+          ...as("boss"),
+          ...(change && { body: { projects } }),
+        })
+        expect(changed.status).toBe(change ? 200 : 204)
+        expect((await world.send("GET", `/invite?token=${fresh.body.token}`)).status).toBe(410)
+        const refused = await join(fresh.body.token, first)
+        expect([refused.status, refused.body.code]).toEqual([410, "LINK_EXPIRED"])
+        const accept = { as: known.session, body: { token: forKnown.body.token } }
+        expect((await world.send("POST", "/v1/tenants/invites/accept", accept)).status).toBe(410)
+        expect(await world.store.userByEmail(first)).toBeNull()
+        // A right that comes back brings no old links with it.
+        if (change) {
+          const body = { projects: [{ project_id: projectId, role: "project_admin" }] }
+          await world.send("PATCH", path, { ...as("boss"), body })
+          expect((await join(fresh.body.token, first)).status).toBe(410)
+        }
+      })
+
+    test("an admin who becomes a member keeps only the invitations that a member with the remaining roles may make", async () => {
+      const inviter = await world.person(email(), "acme", "tenant_admin")
+      const [boss, helper] = [email(), email()]
+      const above = await invite(inviter.session, { email: boss, role: "tenant_admin" })
+      const within = await invite(inviter.session, { email: helper, role: "project_viewer", project_id: projectId })
+      const body = { role: "member", projects: [{ project_id: projectId, role: "project_admin" }] }
+      expect((await world.send("PATCH", `${members}/${inviter.userId}`, { ...as("boss"), body })).status).toBe(200)
+      expect((await join(above.body.token, boss)).status).toBe(410)
+      expect((await join(within.body.token, helper)).status).toBe(201)
+    })
+
+    test("the inviter's right is judged again when the link is used, whatever was deleted before", async () => {
+      const inviter = await world.person(email(), "acme", "tenant_admin")
+      const [first, second] = [email(), email()]
+      const one = await invite(inviter.session, { email: first, role: "tenant_admin" })
+      const two = await invite(inviter.session, { email: second, role: "project_viewer", project_id: projectId })
+      const { users, tenantMembers } = world.db.tables
+      const set = (disabledAt: number | null) =>
+        world.db.write(async tx => void (await tx.update(users).set({ disabledAt }).where(eq(users.id, inviter.userId))))
+      await set(1)
+      expect((await join(one.body.token, first)).status).toBe(410)
+      await set(null)
+      await world.db.write(
+        async tx => void (await tx.update(tenantMembers).set({ role: "member" }).where(eq(tenantMembers.userId, inviter.userId))),
+      )
+      for (const [link, address] of [
+        [one, first],
+        [two, second],
+      ] as const) {
+        expect((await join(link.body.token, address)).status).toBe(410)
+        expect(await world.store.userByEmail(address)).toBeNull()
+      }
+      world.access.changed()
+    })
+
+    test("who was removed does not come back by an older invitation", async () => {
+      const address = email()
+      const again = await world.auth.createInvite({ tenantId: "acme", email: address })
+      const person = await world.auth.ensureAdmin({ email: address, password: PASSWORD, tenantId: "acme", projectId })
+      expect((await world.send("DELETE", `${members}/${person.userId}`, as("boss"))).status).toBe(204)
+      expect(await world.auth.peekLink(again.token, "invite")).toBeNull()
+    })
+
+    test("open invitations are listed without their links, and taken back, by who manages them", async () => {
+      const invites = "/v1/tenants/acme/invites"
+      const { body: side } = await world.send("POST", "/v1/projects", { ...as("boss"), body: { name: `Side ${email()}` } })
+      const [here, there] = [email(), email()]
+      const mine = await invite(people.admin.session, { email: here, role: "project_viewer", project_id: projectId })
+      const other = await invite(people.boss.session, { email: there, role: "project_admin", project_id: side.id })
+      const list = async (who: keyof typeof people) => world.send("GET", `${invites}?limit=100`, as(who))
+      const seen = await list("boss")
+      const found = seen.body.invites.find((i: { id: string }) => i.id === mine.body.id)
+      expect(found).toEqual({
+        id: mine.body.id,
+        email: here,
+        role: "project_viewer",
+        project_id: projectId,
+        invited_by: people.admin.userId,
+        created_at: new Date(world.time.now).toISOString(),
+        expires_at: mine.body.expires_at,
+      })
+      expect(seen.text).not.toContain(mine.body.token)
+      expect(seen.body.total).toBe(seen.body.invites.length)
+      const ids = (answer: Awaited<ReturnType<typeof list>>) => answer.body.invites.map((i: { id: string }) => i.id)
+      expect(ids(seen)).toContain(other.body.id)
+      expect(ids(await list("admin"))).toContain(mine.body.id)
+      expect(ids(await list("admin"))).not.toContain(other.body.id)
+      expect([(await list("viewer")).status, (await list("stranger")).status]).toEqual([403, 404])
+      expect((await world.send("GET", `${invites}?limit=1&offset=1`, as("boss"))).body.invites).toHaveLength(1)
+
+      const remove = async (who: keyof typeof people, id: string, tenant = "acme") =>
+        (await world.send("DELETE", `/v1/tenants/${tenant}/invites/${id}`, as(who))).status
+      expect(await remove("viewer", mine.body.id)).toBe(403)
+      expect(await remove("admin", other.body.id)).toBe(404)
+      expect(await remove("stranger", other.body.id)).toBe(404)
+      expect(await remove("stranger", other.body.id, "other")).toBe(404)
+      expect(await remove("admin", mine.body.id)).toBe(204)
+      expect(await remove("boss", other.body.id)).toBe(204)
+      expect(await remove("boss", other.body.id)).toBe(404)
+      expect((await join(mine.body.token, here)).status).toBe(410)
+      expect((await join(other.body.token, there)).status).toBe(410)
     })
 
     test("anybody may leave", async () => {
