@@ -9,7 +9,8 @@ export const SETTINGS_FILE = join(repository, "docs", "settings.md")
 export function settingsReference(): string {
   const rows = Object.entries(SETTINGS).map(([key, setting]) => {
     const value = key === "data" ? "./agentruntime-data" : String(setting.default)
-    return `| \`${key}\` | ${value === "" ? "" : `\`${value}\``} | ${setting.expected} | ${setting.description} |`
+    const shown = "defaultShown" in setting ? setting.defaultShown : value === "" ? "" : `\`${value}\``
+    return `| \`${key}\` | ${shown} | ${setting.expected} | ${setting.description} |`
   })
   const example = "log.level"
   return `# Settings

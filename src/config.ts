@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
 import { messageOf } from "./kernel/errors.ts"
 import { isJsonObject } from "./kernel/json.ts"
@@ -10,6 +11,8 @@ import { isJsonObject } from "./kernel/json.ts"
 export interface Setting<T> {
   readonly default: T
   readonly description: string
+  /** The default in words, where it depends on the machine. */
+  readonly defaultShown?: string
   /** What a value must be, as the error says it: "a whole number from 0 to 65535". */
   readonly expected: string
   /** Undefined when the value does not fit. Environment and flags give text, the file gives TOML values. */
@@ -32,7 +35,11 @@ export const SETTINGS = {
   "sqlite.roots": paths(
     "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
   ),
-  "lua.children": integer(2, 1, 64, "Sandbox processes for Lua: as many scripts run at a time."),
+  "sqlite.max_database_mb": integer(1024, 1, 1_000_000, "What each SQLite database of a project may grow to, in MiB."),
+  "lua.children": {
+    ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
+    defaultShown: "as many as cores, from 2 to 4",
+  },
   "shutdown.grace_s": integer(
     5,
     0,
@@ -61,6 +68,11 @@ export class ConfigError extends Error {
 }
 
 const PREFIX = "AGENTRUNTIME_"
+
+/** Sandbox processes of one kind that a project has at most, unless a setting says otherwise. */
+export function defaultChildren(cores = availableParallelism()): number {
+  return Math.max(2, Math.min(4, cores))
+}
 
 /** Flags > environment > file > defaults. Throws `ConfigError`. */
 export function readConfig(sources: ConfigSources): Config {

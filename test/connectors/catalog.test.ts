@@ -9,6 +9,7 @@ const connectors = createConnectors({
     dataRootOf: () => "/nowhere",
     allowedRoots: [],
     forbiddenRoots: [],
+    maxDatabaseMb: 64,
   },
 })
 

@@ -1,6 +1,5 @@
 import { readSync, writeSync } from "node:fs"
-import { CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
-import { dieWithParent } from "./parent-watch.ts"
+import { limitChild } from "./child-limits.ts"
 
 /** What a child makes of one request: the answer as JSON text, and whether it should be replaced afterwards. */
 export interface ChildAnswer {
@@ -21,16 +20,17 @@ const MEMORY_CHECK_JOBS = 64
  * The child's side of the pool: reads one JSON request per line from stdin, writes one line per answer to stdout, until
  * stdin ends, which is the parent closing it or dying. Synchronous from end to end: there is one job at a time, and waiting
  * in `read` costs neither a timer nor an event loop. `answer` must not throw for a bad job; when it does, the child exits.
+ * `memoryMaxBytes`: for one job; a child that keeps half of it between jobs is replaced.
  */
-export function serveJobs(answer: (request: unknown) => ChildAnswer): void {
-  dieWithParent()
+export function serveJobs(answer: (request: unknown) => ChildAnswer, memoryMaxBytes: number): void {
+  limitChild(memoryMaxBytes)
   send(`${READY}\n`)
   const lines = new LineReader()
   for (let jobs = 1; ; jobs++) {
     const line = lines.next()
     if (line === null) return
     const { json, spent } = answer(JSON.parse(line))
-    const last = spent === true || (jobs % MEMORY_CHECK_JOBS === 0 && process.memoryUsage.rss() > CHILD_MEMORY_MAX_BYTES)
+    const last = spent === true || (jobs % MEMORY_CHECK_JOBS === 0 && process.memoryUsage.rss() > memoryMaxBytes / 2)
     send(`${last ? LAST_ANSWER : ANSWER}${json}\n`)
   }
 }

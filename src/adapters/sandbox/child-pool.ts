@@ -1,18 +1,22 @@
 import { messageOf } from "../../kernel/errors.ts"
 import { CHILD_MAX_JOBS, CHILD_RESTART_MAX_MS, CHILD_START_ATTEMPTS } from "../../kernel/limits.ts"
+import {
+  ChildCrashed,
+  ChildOutOfMemory,
+  ChildPoolClosed,
+  ChildPoolFull,
+  ChildRequestTooLarge,
+  ChildTimeout,
+} from "./child-errors.ts"
+import { Job, type RunOptions } from "./child-job.ts"
+import { MemoryWatch } from "./child-memory.ts"
 import { Child, type ChildOwner } from "./child-process.ts"
-
-export interface RunOptions {
-  /** From the moment a child starts on the job; waiting for a child does not count. */
-  readonly deadlineMs: number
-  /** Takes the job out of the queue, or kills the child that works on it; `run` rejects with the signal's reason. */
-  readonly signal?: AbortSignal
-}
+import { FairQueue } from "./fair-queue.ts"
 
 export interface ChildPool {
   /**
-   * Sends one JSON request to a free child and resolves with its JSON answer. Jobs wait in order of arrival.
-   * Throws ChildTimeout, ChildCrashed, ChildPoolFull, ChildRequestTooLarge, ChildPoolClosed, or the signal's reason.
+   * Sends one JSON request to a free child and resolves with its JSON answer. Jobs of one owner wait in order of arrival.
+   * Throws one of child-errors.ts, or the signal's reason.
    */
   run(request: unknown, options: RunOptions): Promise<unknown>
   /** Kills every child and waits until they are gone; jobs in hand and waiting ones fail with ChildPoolClosed. */
@@ -23,10 +27,15 @@ export interface ChildPool {
 
 export interface ChildPoolOptions {
   readonly command: readonly string[]
-  /** Most children at a time. They start when they are needed, and stay. */
+  /**
+   * Most children that one owner has at a time. There is one more for everybody else, so that nobody's endless jobs are all
+   * that runs. Children start when they are needed, and stay.
+   */
   readonly size: number
-  /** Jobs that may wait for a free child; one more is refused with ChildPoolFull. */
+  /** Jobs of one owner that may wait for a free child; one more is refused with ChildPoolFull. */
   readonly maxWaiting: number
+  /** A child that holds more during a job is killed (ChildOutOfMemory); it must be told the same (serveJobs). */
+  readonly memoryMaxBytes?: number
   /** The children's whole environment; nothing is inherited. Default: empty. */
   readonly env?: { readonly [name: string]: string }
   /** A request that is longer as JSON is refused with ChildRequestTooLarge. */
@@ -35,44 +44,13 @@ export interface ChildPoolOptions {
   readonly maxJobs?: number
 }
 
-/** The job took longer than its deadline; its child was killed. */
-export class ChildTimeout extends Error {
-  override readonly name = "ChildTimeout"
-}
-
-/** The child died or misbehaved during the job, or could not be started. The job may have had an effect. */
-export class ChildCrashed extends Error {
-  override readonly name = "ChildCrashed"
-}
-
-/** Too many jobs wait already. Nothing was started. */
-export class ChildPoolFull extends Error {
-  override readonly name = "ChildPoolFull"
-}
-
-/** The request is longer than the pool allows. Nothing was started. */
-export class ChildRequestTooLarge extends Error {
-  override readonly name = "ChildRequestTooLarge"
-}
-
-/** The pool was closed before the job was done. */
-export class ChildPoolClosed extends Error {
-  override readonly name = "ChildPoolClosed"
-}
-
 const RESTART_BASE_MS = 100
 
 /** Variables that would turn our executable into something else. */
 const FORBIDDEN_ENV = ["BUN_OPTIONS", "BUN_BE_BUN"]
 
-interface Job {
-  readonly line: string
-  readonly deadlineMs: number
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: unknown) => void
-  readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
-}
+/** Beyond `size`: a child that an owner who holds `size` of them cannot get. */
+const RESERVE = 1
 
 /** A pool of children of one command that answer one JSON line with another, one job at a time each (see child-loop.ts). */
 export function createChildPool(options: ChildPoolOptions): ChildPool {
@@ -86,7 +64,8 @@ class Pool implements ChildPool, ChildOwner {
   readonly #children = new Map<Child, Job | null>()
   /** Those that may be given a job; the one used last comes first, so that a quiet pool keeps one child warm. */
   readonly #free: Child[] = []
-  readonly #waiting = new Set<Job>()
+  readonly #waiting = new FairQueue<Job>()
+  readonly #watch: MemoryWatch<Child>
   #starting = 0
   #failedStarts = 0
   #restart: ReturnType<typeof setTimeout> | undefined
@@ -95,6 +74,11 @@ class Pool implements ChildPool, ChildOwner {
 
   constructor(options: ChildPoolOptions) {
     this.#options = options
+    this.#watch = new MemoryWatch(
+      options.memoryMaxBytes ?? Number.POSITIVE_INFINITY,
+      () => [...this.#children].flatMap(([child, job]) => (job === null ? [] : [child])),
+      child => this.#tookTooMuch(child),
+    )
     this.#env = Object.fromEntries(
       Object.entries(options.env ?? {}).filter(([name]) => !FORBIDDEN_ENV.includes(name.toUpperCase())),
     )
@@ -104,37 +88,31 @@ class Pool implements ChildPool, ChildOwner {
     return [...this.#children.keys()].flatMap(child => child.pid ?? [])
   }
 
-  run(request: unknown, { deadlineMs, signal }: RunOptions): Promise<unknown> {
+  run(request: unknown, options: RunOptions): Promise<unknown> {
     if (this.#closed) return Promise.reject(new ChildPoolClosed("the pool is closed"))
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#free.length === 0 && this.#waiting.size >= this.#options.maxWaiting) {
-      return Promise.reject(new ChildPoolFull(`${this.#waiting.size} jobs wait for a child already`))
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    if (this.#waiting.waitingOf(options.owner ?? "") >= this.#options.maxWaiting) {
+      return Promise.reject(new ChildPoolFull(`${this.#options.maxWaiting} jobs wait for a child already`))
     }
     const line = `${JSON.stringify(request)}\n`
     if (line.length > (this.#options.maxRequestChars ?? Number.POSITIVE_INFINITY)) {
       return Promise.reject(new ChildRequestTooLarge(`the request has ${line.length} characters`))
     }
-    return new Promise((resolve, reject) => {
-      const onAbort = signal === undefined ? undefined : () => this.#abort(job)
-      const job: Job = { line, deadlineMs, resolve, reject, signal, onAbort }
-      if (onAbort !== undefined) signal?.addEventListener("abort", onAbort, { once: true })
-      const child = this.#takeFree()
-      if (child !== undefined) this.#give(child, job)
-      else {
-        this.#waiting.add(job)
-        this.#startIfNeeded()
-      }
-      this.#hold()
-    })
+    const job = new Job(line, options, this.#abort)
+    this.#waiting.add(job)
+    this.#dispatch()
+    this.#hold()
+    return job.answer
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#restart)
     this.#restart = undefined
+    this.#watch.stop()
     const children = [...this.#children.keys()]
     for (const job of [...this.#waiting, ...this.#children.values()]) {
-      if (job !== null) this.#settle(job, () => job.reject(new ChildPoolClosed("the pool was closed")))
+      if (job !== null) job.reject(new ChildPoolClosed("the pool was closed"))
     }
     this.#waiting.clear()
     this.#free.length = 0
@@ -148,7 +126,7 @@ class Pool implements ChildPool, ChildOwner {
 
   onReady(child: Child): void {
     this.#starting--
-    this.#next(child)
+    this.#release(child)
   }
 
   onAnswer(child: Child, json: string, last: boolean): void {
@@ -157,24 +135,22 @@ class Pool implements ChildPool, ChildOwner {
     this.#failedStarts = 0
     if (job && !this.#answer(job, json)) child.kill("its answer is not JSON")
     else if (last || child.jobs >= (this.#options.maxJobs ?? CHILD_MAX_JOBS)) child.kill("it has done its share")
-    else this.#next(child)
+    else this.#release(child)
   }
 
   #answer(job: Job, json: string): boolean {
     try {
       const answer: unknown = JSON.parse(json)
-      this.#settle(job, () => job.resolve(answer))
+      job.resolve(answer)
       return true
     } catch (error) {
-      this.#settle(job, () => job.reject(new ChildCrashed(`the child's answer is not JSON: ${messageOf(error)}`)))
+      job.reject(new ChildCrashed(`the child's answer is not JSON: ${messageOf(error)}`))
       return false
     }
   }
 
   onDeadline(child: Child): void {
-    const job = this.#children.get(child)
-    this.#children.set(child, null)
-    if (job) this.#settle(job, () => job.reject(new ChildTimeout(`the job took longer than ${job.deadlineMs} ms`)))
+    this.#reject(child, new ChildTimeout("the job took longer than its deadline"))
   }
 
   onExit(child: Child, reason: string): void {
@@ -182,22 +158,41 @@ class Pool implements ChildPool, ChildOwner {
     this.#children.delete(child)
     const free = this.#free.indexOf(child)
     if (free !== -1) this.#free.splice(free, 1)
-    if (job) this.#settle(job, () => job.reject(new ChildCrashed(`the sandbox child is gone: ${reason}`)))
+    if (job && child.outOfMemory) job.reject(this.#tooMuchMemory())
+    else if (job) job.reject(new ChildCrashed(`the sandbox child is gone: ${reason}`))
     if (!child.ready) this.#starting--
     if (child.jobs === 0) this.#startFailed(reason)
-    else if (this.#children.size === 0 || this.#waiting.size > 0) this.#start()
+    else if (this.#children.size === 0) this.#start()
+    this.#dispatch()
     this.#hold()
   }
 
-  /** A free child takes the oldest job, or waits. */
-  #next(child: Child): void {
-    for (const job of this.#waiting) {
-      this.#waiting.delete(job)
-      this.#give(child, job)
-      return
-    }
+  #release(child: Child): void {
     this.#free.push(child)
+    this.#dispatch()
     this.#hold()
+  }
+
+  /** Gives free children to those whose turn it is, and starts another when that is not enough. */
+  #dispatch(): void {
+    while (this.#waiting.size > 0) {
+      const child = this.#takeFree()
+      if (child === undefined) break
+      const job = this.#waiting.take(this.#heldBy, this.#options.size)
+      if (job === undefined) {
+        this.#free.push(child)
+        return
+      }
+      this.#give(child, job)
+    }
+    if (this.#waiting.size > 0) this.#startIfNeeded()
+  }
+
+  /** Children that work for this owner. */
+  readonly #heldBy = (owner: string): number => {
+    let held = 0
+    for (const job of this.#children.values()) if (job?.owner === owner) held++
+    return held
   }
 
   #takeFree(): Child | undefined {
@@ -209,15 +204,26 @@ class Pool implements ChildPool, ChildOwner {
   #give(child: Child, job: Job): void {
     this.#children.set(child, job)
     child.send(job.line, job.deadlineMs)
+    this.#watch.start()
   }
 
-  #settle(job: Job, settle: () => void): void {
-    if (job.onAbort !== undefined) job.signal?.removeEventListener("abort", job.onAbort)
-    settle()
+  #tookTooMuch(child: Child): void {
+    child.kill("it took too much memory")
+    this.#reject(child, this.#tooMuchMemory())
   }
 
-  #abort(job: Job): void {
-    const reason: unknown = job.signal?.reason
+  /** Fails the job of a child that is told to die already. */
+  #reject(child: Child, error: Error): void {
+    const job = this.#children.get(child)
+    this.#children.set(child, null)
+    if (job) job.reject(error)
+  }
+
+  #tooMuchMemory(): ChildOutOfMemory {
+    return new ChildOutOfMemory(`the job took more than ${this.#options.memoryMaxBytes} bytes of memory`)
+  }
+
+  readonly #abort = (job: Job, reason: unknown): void => {
     if (!this.#waiting.delete(job)) {
       for (const [child, current] of this.#children) {
         if (current !== job) continue
@@ -225,16 +231,21 @@ class Pool implements ChildPool, ChildOwner {
         child.kill("its job was aborted")
       }
     }
-    this.#settle(job, () => job.reject(reason))
+    job.reject(reason)
     this.#hold()
   }
 
   #startIfNeeded(): void {
-    if (this.#starting < this.#waiting.size) this.#start()
+    if (!this.#mayStart()) return
+    if (this.#starting < this.#waiting.takeable(this.#heldBy, this.#options.size)) this.#start()
+  }
+
+  #mayStart(): boolean {
+    return !this.#closed && this.#restart === undefined && this.#children.size < this.#options.size + RESERVE
   }
 
   #start(): void {
-    if (this.#closed || this.#restart !== undefined || this.#children.size >= this.#options.size) return
+    if (!this.#mayStart()) return
     try {
       const child = new Child({ command: this.#options.command, env: this.#env }, this)
       this.#starting++
@@ -255,14 +266,14 @@ class Pool implements ChildPool, ChildOwner {
     const alone = ![...this.#children.keys()].some(child => child.ready && child.usable)
     if (alone && this.#failedStarts >= CHILD_START_ATTEMPTS) {
       for (const job of this.#waiting) {
-        this.#settle(job, () => job.reject(new ChildCrashed(`no sandbox child could be started: ${reason}`)))
+        job.reject(new ChildCrashed(`no sandbox child could be started: ${reason}`))
       }
       this.#waiting.clear()
     }
     const pauseMs = Math.min(RESTART_BASE_MS * 2 ** (this.#failedStarts - 1), CHILD_RESTART_MAX_MS)
     this.#restart ??= setTimeout(() => {
       this.#restart = undefined
-      if (this.#waiting.size > 0) this.#start()
+      this.#dispatch()
       this.#hold()
     }, pauseMs)
   }

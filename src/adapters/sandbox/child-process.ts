@@ -1,6 +1,7 @@
 import { type ChildProcess as NodeChild, spawn } from "node:child_process"
 import { setPriority } from "node:os"
 import { CHILD_ANSWER_MAX_BYTES, CHILD_START_MAX_MS, CHILD_STDERR_KEPT_BYTES } from "../../kernel/limits.ts"
+import { MEMORY_EXCEEDED } from "./child-limits.ts"
 import { LAST_ANSWER, READY } from "./child-loop.ts"
 
 export interface ChildCommand {
@@ -73,6 +74,11 @@ export class Child {
   /** Whether it may be given a job: it was not told to die. */
   get usable(): boolean {
     return this.#fault === undefined && !this.#ended
+  }
+
+  /** Whether it said that it ended itself for want of memory. */
+  get outOfMemory(): boolean {
+    return this.#stderr.toString("utf8").endsWith(MEMORY_EXCEEDED)
   }
 
   /** Gives it a job. Its deadline counts from now. */

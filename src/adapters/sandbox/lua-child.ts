@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../kernel/json.ts"
-import { LUA_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
+import { LUA_CHILD_MEMORY_MAX_BYTES, LUA_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
 import { serveJobs } from "./child-loop.ts"
 import { LuaMachine } from "./lua-machine.ts"
 
@@ -15,7 +15,7 @@ export function serveLua(): void {
   serveJobs(request => {
     const json = answer(machine, request as LuaRequest)
     return { json, spent: machine.memoryBytes > LUA_MEMORY_MAX_BYTES / 2 }
-  })
+  }, LUA_CHILD_MEMORY_MAX_BYTES)
 }
 
 function answer(machine: LuaMachine, request: LuaRequest): string {

@@ -1,7 +1,7 @@
-import { messageOf } from "../../kernel/errors.ts"
-import type { Json } from "../../kernel/json.ts"
 import { LUA_JSON_MAX_BYTES } from "../../kernel/limits.ts"
-import { LUA_NIL, LUA_TABLE, LuaConversionError, pushJson, pushText, readJson, readText } from "./lua-values.ts"
+import { decodeJson } from "./lua-json-reader.ts"
+import { pushAsJson } from "./lua-json-writer.ts"
+import { LUA_NIL, LUA_TABLE, LuaConversionError, pushText, readText } from "./lua-values.ts"
 import type { LuaWasm, Pointer } from "./lua-wasm.ts"
 
 /** Where C functions find what was bound to them: `lua_upvalueindex(1)`. */
@@ -143,13 +143,7 @@ function jsonDecode(lua: LuaWasm): (L: Pointer) => number {
     const address = api.luaL_checklstring(L, 1, lua.lengthOut)
     const length = lua.words[lua.lengthOut >> 2]!
     if (length > LUA_JSON_MAX_BYTES) return raise(lua, L, `json.decode: the text is larger than ${LUA_JSON_MAX_BYTES} bytes`)
-    let value: Json
-    try {
-      value = JSON.parse(lua.text(address, length)) as Json
-    } catch (error) {
-      return raise(lua, L, `json.decode: ${messageOf(error).replace(/^JSON Parse error: /, "")}`)
-    }
-    return orRaise(lua, L, "json.decode", () => pushJson(lua, L, value))
+    return orRaise(lua, L, "json.decode", () => decodeJson(lua, L, address, length))
   }
 }
 
@@ -160,8 +154,7 @@ function jsonEncode(lua: LuaWasm, name: (text: string) => Pointer): (L: Pointer)
     if (api.lua_gettop(L) === 0) return api.luaL_argerror(L, 1, missing)
     api.lua_settop(L, 1)
     return orRaise(lua, L, "json.encode", () => {
-      const text = readJson(lua, L, { maxBytes: LUA_JSON_MAX_BYTES, name: "value", top: "array" })
-      pushText(lua, L, text)
+      pushAsJson(lua, L, { maxBytes: LUA_JSON_MAX_BYTES, name: "value", top: "array" })
     })
   }
 }

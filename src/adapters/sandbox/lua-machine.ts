@@ -1,18 +1,9 @@
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import { isJsonObject } from "../../kernel/json.ts"
 import { LUA_MESSAGE_MAX_BYTES, LUA_RESULT_MAX_BYTES } from "../../kernel/limits.ts"
+import { readJson } from "./lua-json-writer.ts"
 import { openLibrary } from "./lua-library.ts"
-import {
-  LUA_NUMBER,
-  LUA_STRING,
-  LUA_TABLE,
-  LuaConversionError,
-  pushJson,
-  pushText,
-  readJson,
-  readText,
-  typeName,
-} from "./lua-values.ts"
+import { LUA_NUMBER, LUA_STRING, LUA_TABLE, LuaConversionError, pushJson, pushText, readText, typeName } from "./lua-values.ts"
 import { LuaMemoryExhausted, LuaWasm, type Pointer } from "./lua-wasm.ts"
 
 const OK = 0

@@ -91,6 +91,8 @@ export class LuaWasm {
   /** Views of the memory; replaced when it grows, so never kept across a call that may allocate. */
   bytes: Uint8Array
   words: Uint32Array
+  /** A buffer for JSON text on its way out, kept for the next one. */
+  output = new Uint8Array(SCRATCH_BYTES)
   /** A fixed buffer of SCRATCH_BYTES for strings on their way in; its last word takes the lengths of `lua_tolstring`. */
   readonly #scratch: Pointer
   readonly lengthOut: Pointer
@@ -139,12 +141,17 @@ export class LuaWasm {
   /** Hands the UTF-8 form of `text` to `use`; a lone surrogate becomes U+FFFD. The address is good during the call only. */
   withText<T>(text: string, use: (address: Pointer, bytes: number) => T): T {
     const most = text.length * 3
-    if (most <= SCRATCH_BYTES) return use(this.#scratch, this.#write(text, this.#scratch, SCRATCH_BYTES))
-    const size = Buffer.byteLength(text) + 3
+    const size = most <= SCRATCH_BYTES ? most : Buffer.byteLength(text) + 3
+    return this.withBuffer(size, address => use(address, this.#write(text, address, size)))
+  }
+
+  /** Hands out room for so many bytes, which is there during the call only; one such call at a time. */
+  withBuffer<T>(size: number, use: (address: Pointer) => T): T {
+    if (size <= SCRATCH_BYTES) return use(this.#scratch)
     const address = this.api.malloc(size)
     if (address === 0) throw new LuaMemoryExhausted("a text does not fit into the memory")
     try {
-      return use(address, this.#write(text, address, size))
+      return use(address)
     } finally {
       this.api.free(address)
     }

@@ -1,6 +1,13 @@
 import type { Json, JsonObject } from "../../kernel/json.ts"
-import { LUA_GLOBALS_MAX_CHARS, LUA_SCRIPT_MAX_BYTES, LUA_TIMEOUT_MAX_MS, LUA_WAITING_MAX } from "../../kernel/limits.ts"
-import { ChildRequestTooLarge, ChildTimeout, createChildPool } from "./child-pool.ts"
+import {
+  LUA_CHILD_MEMORY_MAX_BYTES,
+  LUA_GLOBALS_MAX_CHARS,
+  LUA_SCRIPT_MAX_BYTES,
+  LUA_TIMEOUT_MAX_MS,
+  LUA_WAITING_MAX,
+} from "../../kernel/limits.ts"
+import { ChildOutOfMemory, ChildRequestTooLarge, ChildTimeout } from "./child-errors.ts"
+import { createChildPool } from "./child-pool.ts"
 import type { LuaRequest } from "./lua-child.ts"
 
 export interface LuaJob {
@@ -26,7 +33,7 @@ export interface LuaSandbox {
    * help), ChildPoolFull, ChildPoolClosed, or the signal's reason.
    */
   run(job: LuaJob, options: LuaRunOptions): Promise<LuaOutcome>
-  /** Looks at the syntax only; nothing is executed. */
+  /** Looks at the syntax only; nothing is executed. Has a child of its own, so that it never waits for running scripts. */
   check(script: string): Promise<LuaCheck>
   close(): Promise<void>
   /** The children that live now, for tests and diagnostics. */
@@ -37,12 +44,14 @@ export interface LuaRunOptions {
   /** At most LUA_TIMEOUT_MAX_MS counts. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal
+  /** The project's id: projects take turns. */
+  readonly owner?: string
 }
 
 export interface LuaSandboxOptions {
   /** How to start this program (selfCommand). */
   readonly command: readonly string[]
-  /** Most scripts that run at a time. */
+  /** Most scripts of one owner that run at a time; with several owners it is one more. */
   readonly size?: number
 }
 
@@ -51,24 +60,27 @@ const CHECK_TIMEOUT_MS = 2_000
 
 /** Lua in children of this program; none of it runs in the server's process. */
 export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOptions): LuaSandbox {
-  const pool = createChildPool({
+  const children = {
     command: [...command, "__child", "lua"],
-    size,
     maxWaiting: LUA_WAITING_MAX,
     maxRequestChars: LUA_GLOBALS_MAX_CHARS + LUA_SCRIPT_MAX_BYTES,
-  })
+    memoryMaxBytes: LUA_CHILD_MEMORY_MAX_BYTES,
+  }
+  const pool = createChildPool({ ...children, size })
+  const checks = createChildPool({ ...children, size: 1 })
   return {
-    async run({ script, globals }, { timeoutMs, signal }) {
+    async run({ script, globals }, { timeoutMs, ...options }) {
       if (tooLong(script)) return { ok: false, kind: "script", message: TOO_LONG }
       const request: LuaRequest = { verb: "run", script, globals }
       const deadlineMs = Math.min(timeoutMs, LUA_TIMEOUT_MAX_MS)
       try {
         // The cast: our own child answers with nothing else, and its answer was parsed as JSON by the pool.
-        return (await pool.run(request, signal === undefined ? { deadlineMs } : { deadlineMs, signal })) as LuaOutcome
+        return (await pool.run(request, { deadlineMs, ...options })) as LuaOutcome
       } catch (error) {
         if (error instanceof ChildTimeout) {
           return { ok: false, kind: "timeout", message: `the script took longer than ${deadlineMs} ms and was stopped` }
         }
+        if (error instanceof ChildOutOfMemory) return { ok: false, kind: "memory", message: TOO_MUCH_MEMORY }
         if (error instanceof ChildRequestTooLarge) {
           return {
             ok: false,
@@ -82,15 +94,18 @@ export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOpt
     async check(script) {
       if (tooLong(script)) return { ok: false, line: null, message: TOO_LONG }
       const request: LuaRequest = { verb: "check", script }
-      return (await pool.run(request, { deadlineMs: CHECK_TIMEOUT_MS })) as LuaCheck
+      return (await checks.run(request, { deadlineMs: CHECK_TIMEOUT_MS })) as LuaCheck
     },
-    close: () => pool.close(),
+    async close() {
+      await Promise.all([pool.close(), checks.close()])
+    },
     get pids() {
-      return pool.pids
+      return [...pool.pids, ...checks.pids]
     },
   }
 }
 
+const TOO_MUCH_MEMORY = "not enough memory: the script and its values took more than a sandbox may have"
 const TOO_LONG = `the script is larger than ${LUA_SCRIPT_MAX_BYTES} bytes`
 
 function tooLong(script: string): boolean {

@@ -1,7 +1,7 @@
 import { type ChildAnswer, serveJobs } from "../../adapters/sandbox/child-loop.ts"
 import { assert, messageOf } from "../../kernel/errors.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
-import { CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
+import { SQLITE_CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
 import { type Connect, Connections, type SqliteHandle } from "./connections.ts"
 import { databaseInfo, describeTable, listIndexes, listTables, listViews, sampleRows, tableSchema } from "./inspect.ts"
 import { SAMPLE_ROWS_DEFAULT } from "./limits.ts"
@@ -17,9 +17,9 @@ export function serveSqlite(connect: Connect): void {
   const handle = createSqliteHandler(connect)
   serveJobs((request): ChildAnswer => {
     const json = JSON.stringify(handle(request as SqliteRequest))
-    // SQLite may build a value of 1 GB on the way to a small answer; such a child is replaced at once.
-    return { json, spent: process.memoryUsage.rss() > CHILD_MEMORY_MAX_BYTES }
-  })
+    // SQLite may build large values on the way to a small answer; what it keeps of them would be missing for the next call.
+    return { json, spent: process.memoryUsage.rss() > SQLITE_CHILD_MEMORY_MAX_BYTES / 4 }
+  }, SQLITE_CHILD_MEMORY_MAX_BYTES)
 }
 
 export function createSqliteHandler(connect: Connect): (request: SqliteRequest) => SqliteAnswer {
@@ -42,7 +42,7 @@ function perform(connections: Connections, request: SqliteRequest): JsonObject {
   const write = WRITERS[request.tool]
   if (write) {
     if (!request.allowWrite) throw new Refused("writing is switched off")
-    return connections.write(file, request.lockMs, handle => write(handle, request))
+    return connections.write(file, request, handle => write(handle, request))
   }
   const read = READERS[request.tool]
   assert(read, `an SQLite operation for ${request.tool}`)
@@ -80,10 +80,13 @@ function limit(value: Json | undefined, fallback: number, max: number): number {
 }
 
 /** Another try may help when somebody else held the file, the disk was full, or the device failed. */
-const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|NOMEM|PROTOCOL)/
+const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|PROTOCOL)/
+
+const TOO_MUCH_MEMORY = "the statement needs more memory than a call may have; nothing was changed. Ask for less at a time"
 
 function failure(error: unknown): SqliteAnswer {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  if (code === "SQLITE_NOMEM") return { ok: false, message: TOO_MUCH_MEMORY, retryable: false }
   const retryable = typeof code === "string" && PASSING.test(code)
   // RangeError and TypeError are the driver's: a wrong number of arguments, a value that does not fit.
   return { ok: false, message: messageOf(error).slice(0, 2_000), retryable }

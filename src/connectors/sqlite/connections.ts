@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from "node:fs"
+import { mkdirSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { OPEN_CONNECTIONS_MAX } from "./limits.ts"
 import { type DatabaseFile, quoted } from "./path.ts"
@@ -33,6 +33,13 @@ export interface SqliteStatement {
 
 export type Connect = (path: string, options: { readonly?: boolean; timeoutMs?: number }) => SqliteHandle
 
+export interface WriteLimits {
+  /** How long to wait for another process's lock, in ms. */
+  readonly lockMs: number
+  /** What the database may grow to. */
+  readonly maxDatabaseMb: number
+}
+
 interface Kept {
   readonly identity: string
   readonly handle: SqliteHandle
@@ -61,13 +68,18 @@ export class Connections {
   }
 
   /** Makes the file when it is not there. */
-  write<T>(file: DatabaseFile, lockMs: number, body: (handle: SqliteHandle) => T): T {
+  write<T>(file: DatabaseFile, { lockMs, maxDatabaseMb }: WriteLimits, body: (handle: SqliteHandle) => T): T {
     if (file.identity === null) mkdirSync(dirname(file.path), { recursive: true, mode: 0o700 })
     const handle = this.connect(file.path, { timeoutMs: lockMs })
     try {
       harden(handle)
       handle.pragma("synchronous = FULL")
+      limitSize(handle, maxDatabaseMb)
       return body(handle)
+    } catch (error) {
+      if (codeOf(error) !== "SQLITE_FULL" || !hasRoom(file.path)) throw error
+      const quota = `the database may not grow beyond ${maxDatabaseMb} MB (the operator's sqlite.max_database_mb)`
+      throw new Refused(`${quota}; nothing was changed. Delete what is not needed, or use another database`)
     } finally {
       handle.close()
     }
@@ -116,7 +128,26 @@ function harden(handle: SqliteHandle): void {
   handle.pragma("cell_size_check = ON")
 }
 
+/** SQLite itself never goes below what the file has already. */
+function limitSize(handle: SqliteHandle, maxDatabaseMb: number): void {
+  const pageBytes = Number(handle.pragma("page_size", { simple: true }))
+  handle.pragma(`max_page_count = ${Math.max(1, Math.floor((maxDatabaseMb * MB) / pageBytes))}`)
+}
+
+const MB = 1024 * 1024
+const ROOM_MB = 16
+
+/** SQLite has one code for a database and for a disk that is full. */
+function hasRoom(path: string): boolean {
+  const { bavail, bsize } = statfsSync(dirname(path))
+  return bavail * bsize > ROOM_MB * MB
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error ? (error as { code?: unknown }).code : undefined
+}
+
 function needsRecovery(error: unknown): boolean {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  const code = codeOf(error)
   return typeof code === "string" && (code.startsWith("SQLITE_READONLY_") || code === "SQLITE_BUSY_RECOVERY")
 }

@@ -12,8 +12,9 @@ export const PATH_MAX_CHARS = 1_024
 export const OPEN_CONNECTIONS_MAX = 8
 /** Tables, views or indexes of one answer. */
 export const LIST_MAX = 2_000
-/** Children at a time, and calls that may wait for one. */
-export const CHILDREN = 2
+/** Calls of one project that may wait for a child. */
 export const WAITING_MAX = 100_000
+/** What `sqlite_query_timeout_seconds` and a step's own limit cannot exceed: a query has a child to itself. */
+export const TIMEOUT_MAX_MS = 300_000
 /** A lock is given up this long before the deadline, so that SQLite's own words reach the caller. */
 export const LOCK_MARGIN_MS = 150

@@ -12,6 +12,8 @@ export interface SqliteRequest {
   readonly allowWrite: boolean
   /** How long to wait for another process's lock, in ms. */
   readonly lockMs: number
+  /** What the database may grow to. */
+  readonly maxDatabaseMb: number
 }
 
 /** Where databases may be. All but `configuredRoot` come from the operator, as absolute paths. */

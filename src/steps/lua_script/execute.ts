@@ -11,7 +11,7 @@ export function createLuaExecutor(sandbox: LuaSandbox): StepExecutor {
       const { script } = job.config
       if (typeof script !== "string" || script.trim() === "") return failed("the step has no script", false)
       try {
-        const options = { timeoutMs: job.timeoutMs ?? LUA_TIMEOUT_DEFAULT_MS, signal }
+        const options = { timeoutMs: job.timeoutMs ?? LUA_TIMEOUT_DEFAULT_MS, signal, owner: job.projectId }
         return outcomeOf(await sandbox.run({ script, globals: job.scope() }, options))
       } catch (error) {
         return failed(`the sandbox did not answer: ${messageOf(error)}`, true)

@@ -8,6 +8,11 @@ import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
 export interface McpCallDeps {
   readonly resolve: ResolveForRun
   readonly connectors: Connectors
+  /**
+   * Slugs of connectors whose calls wait for a process of ours. They keep the limit themselves, from when the work begins: a
+   * clock out here would fail a call for having waited behind others.
+   */
+  readonly queued?: ReadonlySet<string>
 }
 
 /**
@@ -47,7 +52,9 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         timeoutMs,
         idempotencyKey: job.idempotencyKey,
       }
-      return outcomeOf(await callInTime(signal, context, limitMs, within => connector.call(tool.name, args, within)))
+      const call = (within: CallContext) => connector.call(tool.name, args, within)
+      if (deps.queued?.has(connector.slug)) return outcomeOf(await call({ ...context, timeoutMs: limitMs, signal }))
+      return outcomeOf(await callInTime(signal, context, limitMs, call))
     },
   }
 }

@@ -1,13 +1,6 @@
 import { afterEach, expect, test } from "bun:test"
-import {
-  ChildCrashed,
-  type ChildPool,
-  ChildPoolFull,
-  type ChildPoolOptions,
-  ChildRequestTooLarge,
-  ChildTimeout,
-  createChildPool,
-} from "../../../src/adapters/sandbox/child-pool.ts"
+import { ChildCrashed, ChildPoolFull, ChildRequestTooLarge, ChildTimeout } from "../../../src/adapters/sandbox/child-errors.ts"
+import { type ChildPool, type ChildPoolOptions, createChildPool } from "../../../src/adapters/sandbox/child-pool.ts"
 import { CHILD_ANSWER_MAX_BYTES } from "../../../src/kernel/limits.ts"
 
 const pools: ChildPool[] = []

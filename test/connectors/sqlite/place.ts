@@ -41,7 +41,7 @@ export type Ask = (tool: string, args: JsonObject, change?: Partial<SqliteReques
 export function askIn(place: Place): Ask {
   const handle = createSqliteHandler(connect)
   return (tool, args, change) =>
-    handle({ tool, args, place, path: "shop.db", maxRows: 1_000, allowWrite: true, lockMs: 1_000, ...change })
+    handle({ tool, args, place, path: "shop.db", maxRows: 1_000, allowWrite: true, lockMs: 1_000, maxDatabaseMb: 64, ...change })
 }
 
 export function valueIn(answer: SqliteAnswer): JsonObject {

@@ -22,7 +22,7 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
 })
 
 /** A connector with one tool whose answer the test gives, and what it was asked. */
-function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolResult> | ToolResult) {
+function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolResult> | ToolResult, queued: string[] = []) {
   const asked: { args: JsonObject; context: CallContext }[] = []
   const references: InstanceReference[] = []
   const demo: Connector = {
@@ -52,7 +52,7 @@ function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolR
     const slug = reference.serverUrl?.includes("elsewhere") ? "elsewhere" : "demo"
     return { ok: true, instanceId: "i1", slug, config: { key: "value" } }
   }
-  const executor = createMcpCallExecutor({ resolve, connectors: new Map([["demo", demo]]) })
+  const executor = createMcpCallExecutor({ resolve, connectors: new Map([["demo", demo]]), queued: new Set(queued) })
   const run = (config: JsonObject, change?: Partial<StepJob>, signal = new AbortController().signal) =>
     executor.execute(job(config, change), signal)
   return { run, asked, references }
@@ -120,6 +120,17 @@ describe("the executor of mcp_call", () => {
     expect(await run({}, { timeoutMs: 100 })).toMatchObject({ ok: false, failure: { timeout: true, retryable: true } })
     expect(performance.now() - started).toBeLessThan(2_000)
     expect(asked[0]?.context.signal.aborted).toBe(true)
+  })
+
+  test("a connector whose calls wait in a queue keeps the limit itself, and is still cancelled", async () => {
+    const { run, asked } = setUp(async () => {
+      await Bun.sleep(300)
+      return { ok: true, value: {} }
+    }, ["demo"])
+    expect(await run({}, { timeoutMs: 50 })).toEqual({ ok: true, result: {} })
+    expect(asked[0]?.context.timeoutMs).toBe(50)
+    await run({}, {}, AbortSignal.abort())
+    expect(asked[1]?.context.signal.aborted).toBe(true)
   })
 
   test("a stop reaches the tool and ends the attempt at once", async () => {
