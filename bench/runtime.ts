@@ -3,6 +3,8 @@ import { compilePlan } from "../src/engine/graph.ts"
 import { isFinal } from "../src/engine/state.ts"
 import type { StepType, StepTypes } from "../src/engine/step-type.ts"
 import type { JsonObject } from "../src/kernel/json.ts"
+import { STALL_DEFAULT_MS } from "../src/kernel/limits.ts"
+import { EventFeed } from "../src/runtime/feed.ts"
 import type { Journal, NewRun, StepExecutor } from "../src/runtime/ports.ts"
 import { Runs } from "../src/runtime/runs.ts"
 import { Worker } from "../src/runtime/worker.ts"
@@ -78,7 +80,16 @@ export async function openRuntime(folder: string) {
   const worker = new Worker(new Map([[nothing.type, doNothing]]), Math.random, log)
   const journal = ends.watch(createJournal(db))
   const plans = { planOf: async () => plan }
-  const runs = new Runs({ journal, plans, worker, clock: { now: Date.now }, bootId: Bun.randomUUIDv7(), log })
+  const runs = new Runs({
+    journal,
+    plans,
+    worker,
+    clock: { now: Date.now },
+    bootId: Bun.randomUUIDv7(),
+    feed: new EventFeed(),
+    stallMs: STALL_DEFAULT_MS,
+    log,
+  })
   return { path, db, runs, plan, ends }
 }
 
@@ -129,6 +140,7 @@ function newRun(): NewRun {
       startedAt: Date.now(),
       input: {},
       excludedStepIds: [],
+      parent: null,
     },
     workflowName: "bench",
     idempotency: null,

@@ -7,12 +7,14 @@ import { SETTINGS } from "../src/config.ts"
 import { createGate } from "../src/http/gate.ts"
 import { type Caller, NOBODY } from "../src/http/permission.ts"
 import { createEdge } from "../src/http/server.ts"
+import { STALL_DEFAULT_MS } from "../src/kernel/limits.ts"
 import { RunCommands } from "../src/modules/runs/command.ts"
 import { runRoutes } from "../src/modules/runs/routes.ts"
 import { RunService } from "../src/modules/runs/service.ts"
 import { createRunStore } from "../src/modules/runs/store.ts"
 import { WorkflowService } from "../src/modules/workflows/service.ts"
 import { createWorkflowStore } from "../src/modules/workflows/store.ts"
+import { EventFeed } from "../src/runtime/feed.ts"
 import type { StepExecutor } from "../src/runtime/ports.ts"
 import { Runs } from "../src/runtime/runs.ts"
 import { Worker } from "../src/runtime/worker.ts"
@@ -36,7 +38,16 @@ const workflows = new WorkflowService({ store: createWorkflowStore(db), types, c
 const ends = new Ends()
 const journal = ends.watch(createJournal(db))
 const worker = new Worker(executors, Math.random, log)
-const runs = new Runs({ journal, plans: workflows, worker, clock, bootId: ids.uuid(), log })
+const runs = new Runs({
+  journal,
+  plans: workflows,
+  worker,
+  clock,
+  bootId: ids.uuid(),
+  feed: new EventFeed(),
+  stallMs: STALL_DEFAULT_MS,
+  log,
+})
 const store = createRunStore(db)
 const service = new RunService({ store, runs, plans: workflows })
 const commands = new RunCommands({ runs, store, workflows, clock, ids, drainMs: 60_000 })

@@ -7,6 +7,7 @@ import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
+import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
 import { memberRoutes, projectRoutes } from "./modules/tenants/routes.ts"
 import { workflowRoutes } from "./modules/workflows/routes.ts"
@@ -20,6 +21,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof memberRoutes>[0] &
   Parameters<typeof workflowRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
+  Parameters<typeof streamRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
   Parameters<typeof mcpRoutes>[0]
 
@@ -34,6 +36,7 @@ export const api = (deps: ApiDeps) =>
     .use(memberRoutes(deps))
     .use(workflowRoutes(deps))
     .use(runRoutes(deps))
+    .use(streamRoutes(deps))
     .use(taskRoutes(deps))
     .use(mcpRoutes(deps))
     .use(mcpProfileRoutes(deps))

@@ -26,9 +26,11 @@ import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import { createMcpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
+import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { RunService } from "./modules/runs/service.ts"
 import { createRunStore } from "./modules/runs/store.ts"
+import { EventStreams } from "./modules/runs/stream.ts"
 import { TaskService } from "./modules/tasks/service.ts"
 import { createTaskStore } from "./modules/tasks/store.ts"
 import { TenantService } from "./modules/tenants/service.ts"
@@ -36,6 +38,7 @@ import { TenantStore } from "./modules/tenants/store.ts"
 import { DryRun } from "./modules/workflows/dry-run.ts"
 import { WorkflowService } from "./modules/workflows/service.ts"
 import { createWorkflowStore } from "./modules/workflows/store.ts"
+import { EventFeed } from "./runtime/feed.ts"
 import { type Loop, startLoop } from "./runtime/loops/loop.ts"
 import { createWake } from "./runtime/loops/wake.ts"
 import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
@@ -44,6 +47,7 @@ import { Worker } from "./runtime/worker.ts"
 import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
 import { stepTypes } from "./steps/registry.ts"
+import { createWorkflowCallExecutor } from "./steps/workflow_call/execute.ts"
 import { type DataDirectory, freeBytes, watchFiles } from "./storage/data-directory.ts"
 import { type Database, StorageFull } from "./storage/database.ts"
 import { createJournal } from "./storage/journal.ts"
@@ -120,21 +124,29 @@ export async function createApp(deps: AppDeps) {
     types: stepTypes,
     clock,
     checkLua: script => lua.check(script),
-    checkBinding: createBindingCheck({ mcp, connectors }),
+    checkBinding: createBindingCheck({ mcp, connectors, publicUrl }),
+    runLua: (job, options) => lua.run(job, options),
   })
 
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
     ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, connectors, queued: new Set(["sqlite"]) })],
+    ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
   ])
   const journal = createJournal(db)
   const worker = new Worker(executors, Math.random, log)
-  const runs = new Runs({ journal, plans: workflows, worker, clock, bootId: deps.bootId, log })
+  const stallMs = config["runs.stall_limit_s"] * 1000
+  const feed = new EventFeed()
+  const runs = new Runs({ feed, journal, plans: workflows, worker, clock, bootId: deps.bootId, stallMs, log })
+  // The executors are there before the runs that they run in: this one starts runs itself.
+  const startChild = createChildStart({ runs, workflows, clock })
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
   const drainMs = config["runs.drain_limit_s"] * 1000
   const commands = new RunCommands({ runs, store: runStore, workflows, clock, ids, drainMs })
   const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
+
+  const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 
   let state: "starting" | "ready" | "stopping" = "starting"
   const readiness = async () => {
@@ -151,7 +163,7 @@ export async function createApp(deps: AppDeps) {
   const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now(), translate: storageError })
   const modules = {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
-    ...{ pats, tenants, workflows, dryRun, commands, service, tasks, mcp },
+    ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -161,7 +173,7 @@ export async function createApp(deps: AppDeps) {
     .use(api(modules))
 
   const checkFiles = watchFiles(directory, deps.onFatal)
-  const wake = createWake({ journal, runs, log })
+  const wake = createWake({ journal, runs, stallMs, log })
   let loops: readonly Loop[] = []
 
   return {

@@ -32,6 +32,12 @@ export const SETTINGS = {
   "auth.open_registration": flag(false, "Lets anybody who reaches the instance register. Otherwise people are invited."),
   "auth.trust_proxy": flag(false, "Takes a caller's address from X-Forwarded-For. Only behind a proxy that sets it."),
   "runs.drain_limit_s": integer(600, 1, 86_400, "How long a graceful stop lets steps go on before it stops them."),
+  "runs.stall_limit_s": integer(
+    900,
+    1,
+    86_400_000,
+    "How long a run in which nothing moves and nothing is awaited stays before it fails.",
+  ),
   "sqlite.roots": paths(
     "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
   ),

@@ -103,6 +103,7 @@ describe("one name everywhere", () => {
       "auth.open_registration": ["true", "true", true],
       "auth.trust_proxy": ["yes", "true", true],
       "runs.drain_limit_s": ["1", "1", 1],
+      "runs.stall_limit_s": ["1", "1", 1],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
       "lua.children": ["64", "64", 64],

@@ -153,6 +153,8 @@ CREATE TABLE "runs" (
 	"trigger_type" text NOT NULL,
 	"input" json NOT NULL,
 	"excluded_step_ids" json,
+	"parent_run_id" text,
+	"parent" json,
 	"created_by" text NOT NULL,
 	"started_at" bigint NOT NULL,
 	"completed_at" bigint,
@@ -244,6 +246,7 @@ CREATE INDEX "runs_feed" ON "runs" USING btree ("tenant_id","project_id","starte
 CREATE INDEX "runs_workflow" ON "runs" USING btree ("workflow_id","started_at");--> statement-breakpoint
 CREATE INDEX "runs_live" ON "runs" USING btree ("tenant_id","project_id","started_at") WHERE "runs"."completed_at" is null;--> statement-breakpoint
 CREATE INDEX "runs_owner" ON "runs" USING btree ("owner_boot_id") WHERE "runs"."owner_boot_id" is not null;--> statement-breakpoint
+CREATE INDEX "runs_parent" ON "runs" USING btree ("parent_run_id") WHERE "runs"."parent_run_id" is not null;--> statement-breakpoint
 CREATE INDEX "runs_wake" ON "runs" USING btree ("wake_at") WHERE "runs"."wake_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "runs_idempotency" ON "runs" USING btree ("project_id","idempotency_key") WHERE "runs"."idempotency_key" is not null;--> statement-breakpoint
 CREATE INDEX "human_tasks_inbox" ON "human_tasks" USING btree ("tenant_id","project_id","status","created_at");--> statement-breakpoint

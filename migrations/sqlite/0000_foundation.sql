@@ -172,6 +172,8 @@ CREATE TABLE `runs` (
 	`trigger_type` text NOT NULL,
 	`input` text NOT NULL,
 	`excluded_step_ids` text,
+	`parent_run_id` text,
+	`parent` text,
 	`created_by` text NOT NULL,
 	`started_at` integer NOT NULL,
 	`completed_at` integer,
@@ -188,6 +190,7 @@ CREATE INDEX `runs_feed` ON `runs` (`tenant_id`,`project_id`,`started_at`);--> s
 CREATE INDEX `runs_workflow` ON `runs` (`workflow_id`,`started_at`);--> statement-breakpoint
 CREATE INDEX `runs_live` ON `runs` (`tenant_id`,`project_id`,`started_at`) WHERE "runs"."completed_at" is null;--> statement-breakpoint
 CREATE INDEX `runs_owner` ON `runs` (`owner_boot_id`) WHERE "runs"."owner_boot_id" is not null;--> statement-breakpoint
+CREATE INDEX `runs_parent` ON `runs` (`parent_run_id`) WHERE "runs"."parent_run_id" is not null;--> statement-breakpoint
 CREATE INDEX `runs_wake` ON `runs` (`wake_at`) WHERE "runs"."wake_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX `runs_idempotency` ON `runs` (`project_id`,`idempotency_key`) WHERE "runs"."idempotency_key" is not null;--> statement-breakpoint
 CREATE TABLE `run_events` (

@@ -1,114 +1,88 @@
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import type { Plan, Step } from "./graph.ts"
 import type { Issue } from "./issues.ts"
+import { bodyDocuments } from "./loop-spec.ts"
 import type { Field } from "./step-type.ts"
-import { type Compiled, pathsOf, walk } from "./template.ts"
 
-/** Required fields and field types of every step, against its type's description (contract G-11). */
-export function checkConfig(plan: Plan, graph: JsonObject): readonly Issue[] {
+/** One step of a graph or of a loop's body, with its place in the document. */
+export interface Located {
+  readonly step: Step
+  readonly document: JsonObject
+  /** e.g. `$.steps[2].for_each_body_steps[0]`. */
+  readonly path: string
+  /** The loop around it. */
+  readonly parent: Located | null
+}
+
+/** Every step of the document in its order, a loop before its inner steps. */
+export function locate(plan: Plan, graph: JsonObject): readonly Located[] {
   return plan.steps.flatMap(step => {
-    const document = documentOf(graph, step)
-    const fields = Object.entries(step.type.fields).flatMap(([name, field]) => checkField(step, name, field, document[name]))
-    const groups = (step.type.oneOf ?? []).flatMap(group => {
-      if (group.some(name => isSet(document[name]))) return []
-      return [issue("step_config_missing_field", step, group[0]!, `needs one of ${group.join(", ")}`)]
+    const at: Located = { step, document: documentOf(graph, step.index), path: `$.steps[${step.index}]`, parent: null }
+    const { loop } = step
+    if (!loop) return [at]
+    const inner = innerDocuments(at.document, at.path).map((body, i) => ({ ...body, step: loop.body.steps[i]!, parent: at }))
+    return [at, ...inner]
+  })
+}
+
+/** The inner steps of a loop, each with its place; what is no object is left out. */
+export function innerDocuments(
+  loop: JsonObject,
+  path: string,
+): readonly { readonly document: JsonObject; readonly path: string }[] {
+  const field = loop.type === "while" ? "while_body_steps" : "for_each_body_steps"
+  const list = loop[field]
+  if (!Array.isArray(list)) return bodyDocuments(loop).map(document => ({ document, path: `${path}.for_each_body` }))
+  return list.flatMap((document: Json, i) => (isJsonObject(document) ? [{ document, path: `${path}.${field}[${i}]` }] : []))
+}
+
+/** A finding at a place inside a step, such as `.tool_args.sql`. The sentence is about the step. */
+export function issueAt(
+  at: Located,
+  place: string,
+  code: string,
+  sentence: string,
+  more: { readonly severity?: Issue["severity"]; readonly suggestion?: string | undefined } = {},
+): Issue {
+  const { severity = "error", suggestion } = more
+  const { path: step_id } = at.step
+  const message = `${step_id}: ${sentence}`
+  return { severity, code, step_id, message, json_path: at.path + place, ...(suggestion !== undefined && { suggestion }) }
+}
+
+/** The fields that a step must have (contract G-11). Their types are `checkFields`' question. */
+export function checkConfig(steps: readonly Located[]): readonly Issue[] {
+  return steps.flatMap(at => {
+    const { type } = at.step
+    const fields = Object.entries(type.fields).flatMap(([name, field]) => requiredField(at, name, field))
+    const groups = (type.oneOf ?? []).flatMap(group => {
+      // How a tool is bound is the question of mcp_bindings.
+      if (type.type === "mcp_call" || group.some(name => isSet(at.document[name]))) return []
+      const sentence = `a ${type.type} step needs ${group.join(" or ")}; add one of them`
+      return [issueAt(at, `.${group[0]}`, "step_config_missing_field", sentence)]
     })
     return [...fields, ...groups]
   })
 }
 
-function checkField(step: Step, name: string, field: Field, value: Json | undefined): readonly Issue[] {
-  if (!isSet(value)) return field.required ? [issue("step_config_missing_field", step, name, `needs ${name}`)] : []
-  const templated = field.templated && typeof value === "string" && value.includes("{{")
-  if (!templated && field.type !== "any" && !hasType(value, field.type)) {
-    return [issue("graph_schema_validation", step, name, `${name} must be of type ${field.type}`)]
+function requiredField(at: Located, name: string, field: Field): readonly Issue[] {
+  const value = at.document[name]
+  if (!isSet(value)) {
+    if (!field.required) return []
+    return [
+      issueAt(at, `.${name}`, "step_config_missing_field", `a ${at.step.type.type} step needs ${name}: ${field.description}`),
+    ]
   }
-  if (field.maxBytes !== undefined && typeof value === "string" && new TextEncoder().encode(value).length > field.maxBytes) {
-    const code = step.type.type === "lua_script" ? "script_too_large" : "graph_schema_validation"
-    return [issue(code, step, name, `${name} is larger than ${field.maxBytes} bytes`)]
+  if (isTooLarge(field, value)) {
+    const code = name === "script" || name.endsWith("_script") ? "script_too_large" : "graph_schema_validation"
+    return [issueAt(at, `.${name}`, code, `${name} is larger than ${field.maxBytes} bytes; shorten it`)]
   }
   return []
 }
 
-function hasType(value: Json | undefined, type: Exclude<Field["type"], "any">): boolean {
-  switch (type) {
-    case "integer":
-      return Number.isInteger(value)
-    case "array":
-      return Array.isArray(value)
-    case "object":
-      return isJsonObject(value)
-    default:
-      return typeof value === type
-  }
-}
-
-const KNOWN_ROOTS: ReadonlySet<string> = new Set([
-  "input",
-  "steps",
-  "run",
-  "connection",
-  "foreach",
-  "item",
-  "index",
-  "body",
-  "while",
-])
-
-/**
- * Every template: it can be read, names a known place, and the steps it names are among those its step waits for.
- * `input` is checked only against a payload that was given.
- */
-export function checkTemplates(plan: Plan, input: JsonObject | null): readonly Issue[] {
-  const ancestors = ancestorsOf(plan)
-  return plan.steps.flatMap(step => {
-    const fields: (readonly [string, Compiled])[] = [...step.templates]
-    if (step.condition) fields.push(["condition", step.condition])
-    return fields.flatMap(([name, compiled]) => checkCompiled(plan, step, name, compiled, ancestors[step.index]!, input))
-  })
-}
-
-function checkCompiled(
-  plan: Plan,
-  step: Step,
-  name: string,
-  compiled: Compiled,
-  ancestors: ReadonlySet<number>,
-  input: JsonObject | null,
-): readonly Issue[] {
-  const broken = brokenOf(compiled).map(b => issue("template_unresolved", step, name, `${b.source} cannot be read: ${b.message}`))
-  const paths = pathsOf(compiled).flatMap(({ path, optional, source }) => {
-    const [root, id] = path
-    if (!KNOWN_ROOTS.has(root!)) return [issue("template_unresolved", step, name, `{{${source}}}: there is no ${root}`)]
-    if (root === "input" && input && !optional && name !== "condition" && walk(input, path, 1) === undefined) {
-      return [issue("template_unresolved", step, name, `{{${source}}} is not in the given input`)]
-    }
-    if (root !== "steps") return []
-    const index = plan.indexOf.get(id ?? "")
-    if (index === undefined) return [issue("template_unresolved", step, name, `{{${source}}}: there is no step ${id}`)]
-    if (ancestors.has(index)) return []
-    return [
-      {
-        ...issue("template_missing_dependency", step, name, `{{${source}}}: this step does not wait for ${id}`),
-        suggestion: `add "${id}" to depends_on of ${step.id}`,
-      },
-    ]
-  })
-  return [...broken, ...paths]
-}
-
-function brokenOf(compiled: Compiled): readonly { source: string; message: string }[] {
-  switch (compiled.kind) {
-    case "broken":
-      return [compiled]
-    case "array":
-      return compiled.items.flatMap(brokenOf)
-    case "object":
-      return compiled.entries.flatMap(([, c]) => brokenOf(c))
-    case "literal":
-    case "template":
-      return []
-  }
+export function isTooLarge(field: Field, value: Json | undefined): boolean {
+  if (field.maxBytes === undefined || typeof value !== "string") return false
+  return value.length > field.maxBytes || new TextEncoder().encode(value).length > field.maxBytes
 }
 
 /** All steps that have surely ended when a step starts, by index. */
@@ -123,28 +97,30 @@ export function ancestorsOf(plan: Plan): readonly ReadonlySet<number>[] {
   return result
 }
 
-export function checkDisabled(plan: Plan): readonly Issue[] {
-  return plan.steps.flatMap(step => {
-    if (step.enabled) return []
-    return [{ ...issue("step_disabled", step, "enabled", "is disabled and will be skipped"), severity: "warning" as const }]
+export function checkDisabled(steps: readonly Located[]): readonly Issue[] {
+  return steps.flatMap(at => {
+    if (at.step.enabled) return []
+    return [issueAt(at, ".enabled", "step_disabled", "the step is disabled and will be skipped", { severity: "warning" })]
   })
 }
 
-export function documentOf(graph: JsonObject, step: Step): JsonObject {
-  const document = Array.isArray(graph.steps) ? graph.steps[step.index] : undefined
+/** An episode that no step can close leaves its run running for ever (contract §4.6). */
+export function checkEpisode(plan: Plan, steps: readonly Located[]): readonly Issue[] {
+  const gate = steps.find(at => at.step.gated && !at.parent)
+  if (!plan.episodic || !gate) return []
+  const closes = ({ step }: Located) => step.enabled && (step.terminal || step.type.type === "agent_call")
+  if (steps.some(at => !at.parent && closes(at))) return []
+  const sentence = "steps wait for entry (no_auto_start), and none can close the episode, so the run would never end"
+  const suggestion = 'set "terminal": true on the step whose end is the end of the episode'
+  return [issueAt(gate, ".no_auto_start", "episode_c3_spine_without_close", sentence, { suggestion })]
+}
+
+export function documentOf(graph: JsonObject, index: number): JsonObject {
+  const document = Array.isArray(graph.steps) ? graph.steps[index] : undefined
   return isJsonObject(document) ? document : {}
 }
 
-function isSet(value: Json | undefined): boolean {
+/** An editor's empty field means none. */
+export function isSet(value: Json | undefined): boolean {
   return value !== undefined && value !== null && value !== ""
-}
-
-export function issue(code: string, step: Step, field: string, message: string): Issue {
-  return {
-    severity: "error",
-    code,
-    step_id: step.id,
-    message: `${step.id}: ${message}`,
-    json_path: `$.steps[${step.index}].${field}`,
-  }
 }

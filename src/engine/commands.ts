@@ -1,9 +1,15 @@
+import { bodyAt, startedItems } from "./bodies.ts"
+import type { Place } from "./place.ts"
 import { isFinal, type RunState, type StepState } from "./state.ts"
 
 /** An effect that a committed state orders. */
 export type Command =
-  | { readonly type: "execute"; readonly index: number; readonly attempt: number }
-  | { readonly type: "cancel"; readonly index: number; readonly attempt: number }
+  | { readonly type: "execute"; readonly place: Place; readonly attempt: number; readonly round: number }
+  | { readonly type: "cancel"; readonly place: Place }
+  /** Find out when a child run ends. */
+  | { readonly type: "watch"; readonly childRunId: string }
+  /** Nobody waits for it any more; it may have ended badly on its own. */
+  | { readonly type: "stop_child"; readonly childRunId: string }
 
 /**
  * What the way from one state to another orders. Derived, never stored: recovery is `commands(null, state)`, which is
@@ -11,19 +17,51 @@ export type Command =
  */
 export function commands(before: RunState | null, after: RunState): readonly Command[] {
   const result: Command[] = []
+  const final = isFinal(after.status)
   for (const [index, now] of after.steps.entries()) {
     const was = before?.steps[index]
-    if (was === now) continue
-    const had = was ? executing(before, was) : null
-    const has = executing(after, now)
-    if (had !== null && had !== has) result.push({ type: "cancel", index, attempt: had })
-    if (has !== null && had !== has) result.push({ type: "execute", index, attempt: has })
+    if (was === now && !final) continue
+    compare(result, { within: null, index }, was, now, final)
+    if (now.loop || was?.loop) compareBodies(result, index, was, now, final)
   }
   return result
 }
 
-/** The attempt that is under way outside; null when none is. */
-function executing(run: RunState | null, step: StepState): number | null {
-  if (run && isFinal(run.status)) return null
-  return step.status === "running" && step.retryAt === null ? step.attempt : null
+function compareBodies(result: Command[], parent: number, was: StepState | undefined, now: StepState, final: boolean): void {
+  const over = final || now.status !== "running" || now.retryAt !== null
+  const to = Math.max(...[now.loop, was?.loop].map(loop => (loop ? startedItems(loop) : 0)))
+  // What had ended before has nothing to let go, and what has ended now has nothing to order.
+  const from = Math.min(...[now.loop, was?.loop].map(loop => loop?.past.length ?? to))
+  for (let item = from; item < to; item++) {
+    const a = was?.loop ? bodyAt(was.loop, item) : undefined
+    const b = now.loop ? bodyAt(now.loop, item) : undefined
+    if (a === b && !over) continue
+    const inner = b?.steps ?? a?.steps ?? []
+    for (const index of inner.keys()) compare(result, { within: { parent, item }, index }, a?.steps[index], b?.steps[index], over)
+  }
+}
+
+function compare(result: Command[], place: Place, was: StepState | undefined, now: StepState | undefined, over: boolean): void {
+  const had = was ? executing(was) : null
+  const has = now && !over ? executing(now) : null
+  if (had !== null && had !== has) result.push({ type: "cancel", place })
+  if (now && has !== null && had !== has) result.push({ type: "execute", place, attempt: now.attempt, round: now.round })
+  const hadChild = was ? waitingFor(was) : null
+  const hasChild = now && !over ? waitingFor(now) : null
+  const answered = now?.status === "completed" && now.childRunId === hadChild
+  if (hadChild !== null && hadChild !== hasChild && !answered) result.push({ type: "stop_child", childRunId: hadChild })
+  const lost = was && now && now.childRunId !== was.childRunId && (now.status === "cancelled" || now.status === "failed")
+  // Begun and given up in one commit.
+  if (lost && now.childRunId !== null) result.push({ type: "stop_child", childRunId: now.childRunId })
+  if (hasChild !== null && hadChild !== hasChild) result.push({ type: "watch", childRunId: hasChild })
+}
+
+/** Names the attempt that is under way outside; null when none is. */
+function executing(step: StepState): string | null {
+  const outside = step.status === "running" && step.retryAt === null && !step.loop && step.childRunId === null
+  return outside ? `${step.round}/${step.attempt}` : null
+}
+
+function waitingFor(step: StepState): string | null {
+  return step.status === "running" ? step.childRunId : null
 }

@@ -1,9 +1,16 @@
-import type { JsonObject } from "../kernel/json.ts"
-import { RETRY_BASE_MS, RETRY_MAX_MS } from "../kernel/limits.ts"
+import type { Json, JsonObject } from "../kernel/json.ts"
+import { liveBodies } from "./bodies.ts"
+import { clockReached, startDueRetries } from "./clock.ts"
+import { grantEntry, handoffOf, queuedEntry, refusedEntry } from "./episode.ts"
 import type { RunEvent } from "./events.ts"
-import type { RunInput } from "./inputs.ts"
+import { failAttempt } from "./fail.ts"
+import type { Failure } from "./failure.ts"
+import { drain, settle, stopNow } from "./finish.ts"
+import type { Attempt, RunInput } from "./inputs.ts"
+import { advanceLoop, innerFailed, type LoopHooks, reviewed, startLoop } from "./loop.ts"
+import { openPlaces, type Place, placeOf } from "./place.ts"
 import { release, startReady } from "./schedule.ts"
-import { isEnded, isFinal, type RunState } from "./state.ts"
+import { isFinal, pendingTasks, type RunState } from "./state.ts"
 import { Turn } from "./turn.ts"
 
 export interface Decision {
@@ -34,6 +41,12 @@ function apply(turn: Turn, input: RunInput): void {
     case "StepErrored":
       errored(turn, input)
       break
+    case "ChildStarted":
+      childStarted(turn, input)
+      break
+    case "ChildEnded":
+      childEnded(turn, input)
+      break
     case "TaskCompleted":
       taskCompleted(turn, input)
       break
@@ -41,207 +54,145 @@ function apply(turn: Turn, input: RunInput): void {
       pause(turn, input.by)
       break
     case "Resume":
-      resume(turn, input.by)
+      resume(turn, input)
       break
     case "Stop":
       if (input.mode === "immediate") stopNow(turn, input.by)
-      else drain(turn, input)
+      else drain(turn, input.by, input.drainMs)
       break
     case "ClockReached":
-      clockReached(turn)
+      clockReached(turn, input.stallMs, hooks)
       break
   }
+}
+
+const hooks: LoopHooks = {
+  startLoop: (turn, place) => startLoop(turn, place, hooks),
+  fail: (turn, place, failure) => failed(turn, place, failure),
+  completed: (turn, place) => goOn(turn, place),
 }
 
 function started(turn: Turn): void {
   if (turn.state.seq > 0) return
   const { triggerType, version } = turn.state.facts
   turn.emit({ type: "run_started", data: { trigger_type: triggerType, version } })
-  startReady(turn)
+  startReady(turn, null, hooks)
 }
 
 function succeeded(turn: Turn, input: Extract<RunInput, { type: "StepSucceeded" }>): void {
-  const index = underWay(turn, input.stepId, input.attempt)
-  if (index === null) return
-  turn.emit({
-    type: "step_completed",
-    stepId: input.stepId,
-    data: {
-      result: input.result,
-      duration_ms: turn.duration(index),
-      attempt: input.attempt,
-      ...(input.truncated && { truncated: true }),
-    },
-  })
-  release(turn, index)
+  const place = underWay(turn, input)
+  if (place) completed(turn, place, input.result, input.truncated)
+}
+
+function completed(turn: Turn, place: Place, result: Json, truncated?: true): void {
+  const step = turn.step(place)
+  const handoff = !place.within && step.type.type === "agent_call" ? handoffOf(result) : null
+  const refused = handoff ? refusedEntry(turn.state, handoff.to, step.id) : null
+  if (refused !== null) {
+    failed(turn, place, { code: "AGENT_TURN_FAILED", message: refused, retryable: false })
+    return
+  }
+  const { attempt } = turn.stepState(place)
+  turn.emitAt(place, "step_completed", { result, duration_ms: turn.duration(place), attempt, ...(truncated && { truncated }) })
+  if (handoff) grantEntry(turn, handoff.to, step.id, handoff.payload)
+  goOn(turn, place)
+}
+
+/** After a step completed: what waited for it, and the loop around it. */
+function goOn(turn: Turn, place: Place): void {
+  const queued = place.within ? null : queuedEntry(turn.state, place.index)
+  if (queued !== null) grantEntry(turn, turn.step(place).id, queued, {})
+  release(turn, place, hooks)
+  if (place.within) advanceLoop(turn, { within: null, index: place.within.parent }, hooks)
+  else if (turn.state.episode) startReady(turn, null, hooks) // who got entry, or waited for this sender
 }
 
 function errored(turn: Turn, input: Extract<RunInput, { type: "StepErrored" }>): void {
-  const index = underWay(turn, input.stepId, input.attempt)
-  if (index === null) return
-  const { failure, attempt } = input
-  const data = {
+  const place = underWay(turn, input)
+  if (place) failAttempt(turn, place, input.failure, input.jitter, hooks)
+}
+
+/** For good: the step has failed, and so has the run or the item around it. */
+function failed(turn: Turn, place: Place, failure: Failure): void {
+  const { attempt } = turn.stepState(place)
+  const { within } = place
+  turn.emitAt(place, "step_failed", {
     error: failure.message,
     failure_code: failure.code,
     attempt,
-    duration_ms: turn.duration(index),
+    duration_ms: turn.duration(place),
     ...(failure.timeout && { timeout: true as const }),
-  }
-  const again = failure.retryable && attempt <= turn.step(index).retryCount && turn.state.status !== "draining"
-  if (again) {
-    const retry_at = turn.now + retryDelay(attempt, input.jitter)
-    turn.emit({ type: "step_retry_scheduled", stepId: input.stepId, data: { ...data, retry_at } })
-  } else {
-    turn.emit({ type: "step_failed", stepId: input.stepId, data })
-  }
+  })
+  if (within) innerFailed(turn, { ...place, within }, failure, hooks)
 }
 
-/** The index of a step whose attempt is under way; null when the answer is late or belongs to an older attempt. */
-function underWay(turn: Turn, stepId: string, attempt: number): number | null {
-  const index = turn.state.plan.indexOf.get(stepId)
-  if (index === undefined) return null
-  const step = turn.stepState(index)
-  return step.status === "running" && step.attempt === attempt && step.retryAt === null ? index : null
+/** Where an attempt is under way; null when the answer is late or belongs to an older attempt. */
+function underWay(turn: Turn, { stepId, item, attempt, round }: Attempt): Place | null {
+  const place = placeOf(turn.state.plan, stepId, item)
+  if (!place) return null
+  const step = turn.stepState(place)
+  const current = step.status === "running" && step.attempt === attempt && step.round === round
+  return current && step.retryAt === null && !step.loop && step.childRunId === null ? place : null
 }
 
-/** 1 s · 2^n ± 20 %, at most 30 s (contract G-9). */
-export function retryDelay(attempt: number, jitter: number): number {
-  const base = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS)
-  return Math.min(Math.round(base * (0.8 + 0.4 * jitter)), RETRY_MAX_MS)
+function childStarted(turn: Turn, input: Extract<RunInput, { type: "ChildStarted" }>): void {
+  const place = underWay(turn, input)
+  if (place) turn.emitAt(place, "child_run_started", { child_run_id: input.childRunId })
+}
+
+function childEnded(turn: Turn, input: Extract<RunInput, { type: "ChildEnded" }>): void {
+  const { childRunId, status, output } = input
+  const [place] = openPlaces(turn.state, s => s.status === "running" && s.childRunId === childRunId)
+  if (!place || !isFinal(status)) return
+  if (status === "completed") {
+    completed(turn, place, { child_run_id: childRunId, status, output })
+    return
+  }
+  const message = `the child run ${childRunId} ${status === "stopped" ? "was stopped" : `failed: ${input.error ?? "no reason given"}`}`
+  failAttempt(turn, place, { code: "WORKFLOW_CALL_FAILED", message, retryable: status === "failed" }, 0.5, hooks)
 }
 
 function taskCompleted(turn: Turn, input: Extract<RunInput, { type: "TaskCompleted" }>): void {
-  const index = turn.state.steps.findIndex(s => s.task?.taskId === input.taskId)
-  if (index < 0) return
-  const stepId = turn.step(index).id
-  turn.emit({
-    type: "human_task_completed",
-    stepId,
-    data: { task_id: input.taskId, approved: input.approved, completed_by: input.by },
-  })
+  const found = pendingTasks(turn.state).find(t => t.task.taskId === input.taskId)
+  if (!found) return
+  const place: Place = { within: null, index: found.step.index }
+  if (found.item !== null) {
+    reviewed(turn, place, found.item, input, hooks)
+    return
+  }
+  const { taskId: task_id, approved, by: completed_by } = input
+  turn.emitAt(place, "human_task_completed", { task_id, approved, completed_by })
   // `approved` is the caller's word even if its `result` holds one, too (contract §4.8).
-  const result: JsonObject = { ...input.result, approved: input.approved }
-  turn.emit({ type: "step_completed", stepId, data: { result, duration_ms: turn.duration(index), attempt: 1 } })
-  release(turn, index)
+  const result: JsonObject = { ...input.result, approved }
+  turn.emitAt(place, "step_completed", { result, duration_ms: turn.duration(place), attempt: 1 })
+  goOn(turn, place)
 }
 
 function pause(turn: Turn, by: string): void {
   const { status, pauseReason } = turn.state
-  if (status === "running" || (status === "paused" && pauseReason === "human_task")) {
+  if (status === "running" || (status === "paused" && pauseReason !== "operator")) {
     turn.changeStatus("paused", { pause_reason: "operator", by })
   }
 }
 
-function resume(turn: Turn, by: string): void {
-  if (turn.state.status !== "paused" || turn.state.pauseReason !== "operator") return
-  turn.changeStatus("running", { by })
-  // Retries first: should a ready step fail at once, nothing may start behind its failure.
-  startDueRetries(turn)
-  startReady(turn)
+function resume(turn: Turn, { by, overlays }: Extract<RunInput, { type: "Resume" }>): void {
+  const { status, pauseReason } = turn.state
+  const entries = Object.entries(overlays).filter(([id]) => refusedEntry(turn.state, id, "human") === null)
+  const mayEnter = turn.state.episode !== null && !turn.state.episode.closed && entries.length > 0
+  const resumes = status === "paused" && (pauseReason === "operator" || mayEnter)
+  if (!resumes && !(status === "running" && mayEnter)) return
+  if (resumes) turn.changeStatus("running", { by })
+  if (turn.state.episode) for (const [id, overlay] of entries) grantEntry(turn, id, "human", overlay)
+  startDueRetries(turn, hooks)
+  startReady(turn, null, hooks)
+  for (const [index, s] of turn.state.steps.entries())
+    if (s.loop && s.status === "running") resumeLoop(turn, { within: null, index })
 }
 
-function stopNow(turn: Turn, by: string): void {
-  cancelUnderWay(turn, "run_stopped", "RUN_STOPPED")
-  turn.changeStatus("stopped", { failure_code: "RUN_STOPPED", by })
-}
-
-/** Lets what is under way end and starts nothing else; what only people can end is given up at once. */
-function drain(turn: Turn, input: Extract<RunInput, { type: "Stop" }>): void {
-  if (turn.state.status === "draining") return
-  turn.changeStatus("draining", { by: input.by, drain_deadline: turn.now + input.drainMs })
-  for (const [index, step] of turn.state.steps.entries()) {
-    if (step.status === "waiting" || step.retryAt !== null) cancel(turn, index, "run_stopped", "RUN_STOPPED")
+/** What an operator's pause held back inside a loop. */
+function resumeLoop(turn: Turn, place: Place): void {
+  for (const [item, body] of liveBodies(turn.stepState(place).loop)) {
+    if (body.status === "running") startReady(turn, { parent: place.index, item }, hooks)
   }
-}
-
-function clockReached(turn: Turn): void {
-  const { drainDeadline, status } = turn.state
-  if (drainDeadline !== null && drainDeadline <= turn.now) {
-    cancelUnderWay(turn, "drain_timeout", "DRAIN_TIMEOUT")
-    turn.changeStatus("stopped", { failure_code: "DRAIN_TIMEOUT" })
-    return
-  }
-  if (expireTask(turn)) return
-  if (status === "running") startDueRetries(turn)
-}
-
-/** The first task that nobody completed in time fails its step; that ends the run, so one is enough. */
-function expireTask(turn: Turn): boolean {
-  const index = turn.state.steps.findIndex(s => s.task !== null && s.task.expiresAt !== null && s.task.expiresAt <= turn.now)
-  if (index < 0) return false
-  const error = "nobody completed the human task before it expired"
-  const data = {
-    error,
-    failure_code: "HUMAN_TASK_FAILED" as const,
-    attempt: 1,
-    duration_ms: turn.duration(index),
-    timeout: true as const,
-  }
-  turn.emit({ type: "step_failed", stepId: turn.step(index).id, data })
-  return true
-}
-
-function startDueRetries(turn: Turn): void {
-  for (const [index, step] of turn.state.steps.entries()) {
-    if (step.retryAt === null || step.retryAt > turn.now) continue
-    turn.emit({ type: "step_started", stepId: turn.step(index).id, data: { attempt: step.attempt + 1 } })
-  }
-}
-
-/** After every decision: a failed step ends the run; nothing left completes it; only people left pauses it (S-11). */
-function settle(turn: Turn): void {
-  const { status, failedStepId, open, moving, waiting } = turn.state
-  if (isFinal(status)) return
-  if (status === "draining") {
-    if (moving === 0) turn.changeStatus("stopped", { failure_code: "RUN_STOPPED" })
-  } else if (failedStepId !== null) {
-    failRun(turn, failedStepId)
-  } else if (open === 0) {
-    turn.changeStatus("completed", {})
-  } else if (status === "running" && moving === 0 && waiting > 0) {
-    turn.changeStatus("paused", { pause_reason: "human_task" })
-  }
-}
-
-/** Fail-fast, in the order of contract G-14. */
-function failRun(turn: Turn, failedStepId: string): void {
-  const { failureCode, error } = turn.state
-  cancelUnderWay(turn, "run_failed", undefined, failedStepId)
-  for (const index of turn.state.plan.topological) {
-    if (turn.stepState(index).status !== "pending") continue
-    const data = { skipped: true as const, reason: "blocked" as const, caused_by_step_id: failedStepId }
-    turn.emit({ type: "step_completed", stepId: turn.step(index).id, data })
-  }
-  turn.changeStatus("failed", {
-    failure_code: failureCode ?? "INTERNAL_ERROR",
-    failed_step_id: failedStepId,
-    error: error ?? "the step failed",
-  })
-}
-
-type CancelReason = "run_failed" | "run_stopped" | "drain_timeout"
-
-function cancelUnderWay(turn: Turn, reason: CancelReason, code?: "RUN_STOPPED" | "DRAIN_TIMEOUT", causedBy?: string): void {
-  for (const [index, step] of turn.state.steps.entries()) {
-    if (step.status !== "pending" && !isEnded(step.status)) cancel(turn, index, reason, code, causedBy)
-  }
-}
-
-function cancel(
-  turn: Turn,
-  index: number,
-  reason: CancelReason,
-  code?: "RUN_STOPPED" | "DRAIN_TIMEOUT",
-  causedBy?: string,
-): void {
-  turn.emit({
-    type: "step_cancelled",
-    stepId: turn.step(index).id,
-    data: {
-      cancelled: true,
-      reason,
-      ...(causedBy !== undefined && { caused_by_step_id: causedBy }),
-      ...(code && { failure_code: code }),
-    },
-  })
+  advanceLoop(turn, place, hooks)
 }

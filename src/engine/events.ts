@@ -2,11 +2,14 @@ import type { Json, JsonObject } from "../kernel/json.ts"
 import type { FailureCode } from "./failure.ts"
 import type { PauseReason, RunStatus } from "./state.ts"
 
-export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "condition_false" | "excluded"
+export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "condition_false" | "skip_when" | "excluded"
 
 /**
- * What is recorded of a run, and what the API shows of it: the names and `data` of contract §4.7 and G-14, G-16.
- * `step_retry_scheduled` and the skip reasons `condition_false` and `excluded` are ours.
+ * What is recorded of a run, and what the API shows of it: the names and `data` of contract §4.7 and G-14, G-16. Ours are
+ * `step_retry_scheduled`, `item_failed`, `item_completed`, `child_run_started`, `entry_granted`, and the skip reasons
+ * `condition_false`, `skip_when` and `excluded`.
+ *
+ * Inside a loop `stepId` is the inner step's path, and `data.index` says for which item or iteration, from 0.
  */
 export type RunEvent =
   | { readonly type: "run_started"; readonly data: { readonly trigger_type: string; readonly version: number } }
@@ -14,16 +17,28 @@ export type RunEvent =
   | StepEvent<"step_started", { readonly attempt: number; readonly input?: JsonObject }>
   | StepEvent<"step_completed", StepCompletion>
   | StepEvent<"step_failed", StepFailure>
-  | StepEvent<"step_retry_scheduled", StepFailure & { readonly retry_at: number }>
+  /** `held`: not before an operator resumes the run (a loop's error policy `pause`). */
+  | StepEvent<"step_retry_scheduled", StepFailure & { readonly retry_at: number; readonly held?: true }>
   | StepEvent<"step_cancelled", StepCancellation>
   | StepEvent<"human_task_created", HumanTaskCreated>
   | StepEvent<"human_task_completed", HumanTaskCompleted>
+  /** An item of a loop ended without a result; the loop itself may go on. */
+  | StepEvent<"item_failed", { readonly error: string; readonly failure_code: FailureCode }>
+  /** A reviewer gave a failed item a result. */
+  | StepEvent<"item_completed", { readonly result: Json }>
+  | StepEvent<"child_run_started", { readonly child_run_id: string }>
+  /** A gated step may run (contract §4.6): somebody handed over to it, or a resume named it. */
+  | StepEvent<"entry_granted", { readonly by: string; readonly payload: JsonObject; readonly again: boolean }>
   | { readonly type: "state_changed"; readonly data: StateChange }
 
-interface StepEvent<Type extends string, Data> {
+export interface StepEvent<Type extends string, Data> {
   readonly type: Type
   readonly stepId: string
-  readonly data: Data
+  readonly data: Data & InLoop
+}
+
+export interface InLoop {
+  readonly index?: number
 }
 
 export type StepCompletion =
@@ -38,9 +53,11 @@ export interface StepFailure {
   readonly timeout?: true
 }
 
+export type CancelReason = "run_failed" | "run_stopped" | "drain_timeout" | "item_failed" | "loop_failed"
+
 export interface StepCancellation {
   readonly cancelled: true
-  readonly reason: "run_failed" | "run_stopped" | "drain_timeout"
+  readonly reason: CancelReason
   readonly caused_by_step_id?: string
   readonly failure_code?: FailureCode
 }

@@ -1,11 +1,16 @@
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
-import type { StepType, StepTypes } from "./step-type.ts"
+import { type LoopSpec, loopOf } from "./loop-spec.ts"
+import type { Field, StepType, StepTypes } from "./step-type.ts"
 import { type Compiled, compileTemplates } from "./template.ts"
 
 /** One step of a published graph, read and ready to run. */
 export interface Step {
+  /** Its place in its own plan: the graph's, or its loop's body. */
   readonly index: number
+  /** As the document names it. */
   readonly id: string
+  /** As events and the API name it: the id, or `parent#body#id` inside a loop (contract §3.4). */
+  readonly path: string
   readonly name: string
   readonly type: StepType
   /** Indexes of the steps it waits for. */
@@ -17,29 +22,68 @@ export interface Step {
   /** Limit of one attempt in ms; null: none. */
   readonly timeoutMs: number | null
   readonly condition: Compiled | null
+  readonly skipWhen: Compiled | null
+  /** Runs only after an entry grant (contract §4.6). */
+  readonly gated: boolean
+  /** Its completion closes the episode. */
+  readonly terminal: boolean
+  /** Who may hand input to it, by step id or `human`; empty: anyone. */
+  readonly inputAllowlist: readonly string[]
   /** The type's own fields that hold templates, compiled, by name. */
   readonly templates: readonly (readonly [string, Compiled])[]
   /** Its other fields, the same in every run. */
   readonly literals: JsonObject
+  /** What repeats, if it is a loop. */
+  readonly loop: LoopSpec | null
 }
 
-/** A graph compiled once for all runs of its version. Steps are in the order of the document. */
+/** A graph, or a loop's body, compiled once for all runs of its version. Steps are in the order of the document. */
 export interface Plan {
   readonly steps: readonly Step[]
   readonly indexOf: ReadonlyMap<string, number>
   /** Every step after all that it depends on. */
   readonly topological: readonly number[]
+  /** True when a step waits for an entry grant: episode mode (contract §4.6). */
+  readonly episodic: boolean
 }
 
 /** Compiles a graph that passed `checkStructure`. */
 export function compilePlan(graph: JsonObject, types: StepTypes): Plan {
   const documents = stepDocuments(graph)
+  return planOf(documents, documents.map(dependenciesOf), types, "")
+}
+
+/** Of a graph's steps, or of a body's with its parent's id as prefix. Loops call this for what they repeat. */
+export function planOf(
+  documents: readonly JsonObject[],
+  dependencies: readonly (readonly string[])[],
+  types: StepTypes,
+  prefix: string,
+): Plan {
   const indexOf = new Map(documents.map((d, i) => [String(d.id), i]))
-  const dependsOn = documents.map(d => dependenciesOf(d).map(id => indexOf.get(id)!))
+  const dependsOn = dependencies.map(ids => ids.map(id => indexOf.get(id)!))
   const dependents: number[][] = documents.map(() => [])
   for (const [i, deps] of dependsOn.entries()) for (const d of deps) dependents[d]!.push(i)
-  const steps = documents.map((d, i) => compileStep(d, i, types.get(String(d.type))!, dependsOn[i]!, dependents[i]!))
-  return { steps, indexOf, topological: topologicalOrder(dependsOn, dependents).order }
+  const steps = documents.map((d, index): Step => {
+    const type = types.get(String(d.type))!
+    const id = String(d.id)
+    return {
+      ...{ index, id, path: prefix + id, type, dependsOn: dependsOn[index]!, dependents: dependents[index]! },
+      name: typeof d.name === "string" && d.name !== "" ? d.name : id,
+      enabled: d.enabled !== false,
+      retryCount: typeof d.retry_count === "number" ? d.retry_count : 0,
+      timeoutMs: timeoutOf(d.timeout_s, type),
+      condition: templateOf(d.condition),
+      skipWhen: templateOf(d.skip_when),
+      gated: d.no_auto_start === true,
+      terminal: d.terminal === true,
+      inputAllowlist: Array.isArray(d.input_allowlist) ? d.input_allowlist.filter(id => typeof id === "string") : [],
+      ...compileFields(d, type),
+      loop: type.runs === "loop" ? loopOf(d, types) : null,
+    }
+  })
+  const { order } = topologicalOrder(dependsOn, dependents)
+  return { steps, indexOf, topological: order, episodic: steps.some(s => s.gated) }
 }
 
 export function stepDocuments(graph: JsonObject): readonly JsonObject[] {
@@ -64,39 +108,26 @@ export function topologicalOrder(
   return { order, stuck: missing.flatMap((n, i) => (n > 0 ? [i] : [])) }
 }
 
-function compileStep(
-  d: JsonObject,
-  index: number,
-  type: StepType,
-  dependsOn: readonly number[],
-  dependents: readonly number[],
-): Step {
-  return {
-    index,
-    id: String(d.id),
-    name: typeof d.name === "string" && d.name !== "" ? d.name : String(d.id),
-    type,
-    dependsOn,
-    dependents,
-    enabled: d.enabled !== false,
-    retryCount: typeof d.retry_count === "number" ? d.retry_count : 0,
-    timeoutMs: timeoutOf(d.timeout_s, type),
-    condition: d.condition === undefined || d.condition === null || d.condition === "" ? null : compileTemplates(d.condition),
-    ...compileFields(d, type),
-  }
-}
-
 function compileFields(d: JsonObject, type: StepType): Pick<Step, "templates" | "literals"> {
   const templates: (readonly [string, Compiled])[] = []
   const literals: Record<string, Json> = {}
   for (const [name, field] of Object.entries(type.fields)) {
     const value = d[name]
-    if (value === undefined) continue
-    const compiled: Compiled = field.templated ? compileTemplates(value) : { kind: "literal", value }
+    if (value === undefined || field.notInput) continue
+    const compiled: Compiled = field.templated ? compileTemplates(asTemplate(value, field)) : { kind: "literal", value }
     if (compiled.kind === "literal") literals[name] = value
     else templates.push([name, compiled])
   }
   return { templates, literals }
+}
+
+function asTemplate(value: Json, field: Field): Json {
+  return field.path && typeof value === "string" && value !== "" && !value.includes("{{") ? `{{${value}}}` : value
+}
+
+/** An editor's empty field means none. */
+export function templateOf(value: Json | undefined): Compiled | null {
+  return value === undefined || value === null || value === "" ? null : compileTemplates(value)
 }
 
 function timeoutOf(timeoutS: Json | undefined, type: StepType): number | null {

@@ -1,23 +1,25 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { Failure } from "./failure.ts"
+import type { RunStatus } from "./state.ts"
 
 /** What reaches a run from outside. Time comes beside it, as an argument. */
 export type RunInput =
   | { readonly type: "Start" }
-  | {
-      readonly type: "StepSucceeded"
-      readonly stepId: string
-      readonly attempt: number
-      readonly result: Json
-      readonly truncated?: true
-    }
-  | {
+  | (Attempt & { readonly type: "StepSucceeded"; readonly result: Json; readonly truncated?: true })
+  | (Attempt & {
       readonly type: "StepErrored"
-      readonly stepId: string
-      readonly attempt: number
       readonly failure: Failure
       /** Random in [0, 1), spreads the retries. */
       readonly jitter: number
+    })
+  /** The attempt started another run and waits for it. */
+  | (Attempt & { readonly type: "ChildStarted"; readonly childRunId: string })
+  | {
+      readonly type: "ChildEnded"
+      readonly childRunId: string
+      readonly status: RunStatus
+      readonly output: Json
+      readonly error: string | null
     }
   | {
       readonly type: "TaskCompleted"
@@ -27,7 +29,18 @@ export type RunInput =
       readonly by: string
     }
   | { readonly type: "Pause"; readonly by: string }
-  | { readonly type: "Resume"; readonly by: string }
+  /** `overlays`: input for gated steps, which may then run, again if they ended (contract §4.6); by step id. */
+  | { readonly type: "Resume"; readonly by: string; readonly overlays: { readonly [stepId: string]: JsonObject } }
   | { readonly type: "Stop"; readonly mode: "immediate" | "graceful"; readonly drainMs: number; readonly by: string }
-  /** Something may be due: a retry, an expiry, the end of draining. */
-  | { readonly type: "ClockReached" }
+  /** Something may be due: a retry, an expiry, a limit, the end of draining. */
+  | { readonly type: "ClockReached"; readonly stallMs: number }
+
+/** Which attempt an answer belongs to. */
+export interface Attempt {
+  /** The step's path, as in its events. */
+  readonly stepId: string
+  /** Item or iteration of the loop around it; null in the graph itself. */
+  readonly item: number | null
+  readonly attempt: number
+  readonly round: number
+}

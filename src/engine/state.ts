@@ -1,10 +1,11 @@
-import type { Json, JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { liveBodies } from "./bodies.ts"
 import type { SkipReason } from "./events.ts"
 import type { FailureCode } from "./failure.ts"
-import type { Plan } from "./graph.ts"
+import type { Plan, Step } from "./graph.ts"
 
 export type RunStatus = "running" | "paused" | "draining" | "completed" | "failed" | "stopped"
-export type PauseReason = "operator" | "human_task"
+export type PauseReason = "operator" | "human_task" | "awaiting_chat"
 /** `waiting`: for a person. Between two attempts a step is `running` with `retryAt` set. */
 export type StepStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled" | "skipped"
 
@@ -12,6 +13,8 @@ export interface StepState {
   readonly status: StepStatus
   /** The current or last attempt, from 1; 0 before the first. */
   readonly attempt: number
+  /** How often the step was run again from the start, by a grant of entry (contract §4.6). */
+  readonly round: number
   /** The step's fields as resolved at its first start. */
   readonly input: JsonObject | null
   readonly result: Json | undefined
@@ -25,6 +28,42 @@ export interface StepState {
   readonly task: PendingTask | null
   /** A person said no: dependents without a condition are blocked (contract G-17). */
   readonly rejected: boolean
+  /** What repeats inside, once a loop has started. */
+  readonly loop: LoopState | null
+  /** The run that the step started and waits for. */
+  readonly childRunId: string | null
+  /** When the wait for that run is over its limit, ms; null: no limit. */
+  readonly childDueAt: number | null
+}
+
+/** A loop under way or ended. */
+export interface LoopState {
+  /** Of a for_each, in order; a while has none. */
+  readonly items: readonly Json[]
+  /** The bodies of the first items or iterations, which have all ended. Read with `bodies.ts`. */
+  readonly past: readonly BodyState[]
+  /** The bodies behind those, as far as they have started. */
+  readonly live: readonly BodyState[]
+  /** Bodies that have ended, with a result or without. */
+  readonly ended: number
+  /** Bodies under way; one that waits for a review is not. */
+  readonly active: number
+  /** When this attempt of the loop began. */
+  readonly startedAt: number
+}
+
+/** The inner steps for one item or iteration. */
+export interface BodyState {
+  readonly status: "running" | "review" | "completed" | "failed"
+  readonly steps: readonly StepState[]
+  /** Inner steps that have not ended. */
+  readonly open: number
+  /** From when its limit counts, ms; null while the item is held back by a pause. */
+  readonly startedAt: number | null
+  readonly error: string | null
+  /** What a reviewer put in place of the item's result. */
+  readonly replaced: Json | undefined
+  readonly task: PendingTask | null
 }
 
 export interface PendingTask {
@@ -48,6 +87,31 @@ export interface RunFacts {
   readonly input: JsonObject
   /** Auto roots that must not run. */
   readonly excludedStepIds: readonly string[]
+  /** The step that started this run by `workflow_call`; null for the others. */
+  readonly parent: ParentStep | null
+}
+
+export interface ParentStep {
+  readonly runId: string
+  readonly workflowId: string
+  /** Path and item of the step, as in its events. */
+  readonly stepId: string
+  readonly item: number | null
+  /** Runs above this one, from 1. */
+  readonly depth: number
+  /** The step of this run whose result the parent takes; null: all that nothing waits for. */
+  readonly outputFrom: string | null
+}
+
+/** Of a run whose graph has gated steps (contract §4.6). */
+export interface Episode {
+  /** Ids of gated steps that may run. */
+  readonly granted: readonly string[]
+  /** Steps that handed over, by the id they handed to. */
+  readonly senders: { readonly [stepId: string]: readonly string[] }
+  /** Steps that got entry while they were under way, and who gave it last: they run once more when they end. */
+  readonly queued: { readonly [stepId: string]: string }
+  readonly closed: boolean
 }
 
 /** The fold of a run's events over its plan. */
@@ -58,24 +122,31 @@ export interface RunState {
   readonly pauseReason: PauseReason | null
   /** By the step's index in the plan. */
   readonly steps: readonly StepState[]
-  /** Steps that have not ended. */
+  /** Steps of the graph that have not ended. */
   readonly open: number
-  /** Steps under way outside, or between attempts. */
+  /** Attempts under way outside, or due again; inner steps count, loops do not. */
   readonly moving: number
-  /** Steps that wait for a person. */
+  /** Tasks that wait for a person. */
   readonly waiting: number
+  /** Child runs that are waited for. */
+  readonly children: number
+  /** What was sent for single steps, at the start or later; by step id. */
+  readonly overlays: { readonly [stepId: string]: JsonObject }
+  readonly episode: Episode | null
   readonly completedAt: number | null
   readonly failureCode: FailureCode | null
   readonly failedStepId: string | null
   readonly error: string | null
   readonly drainDeadline: number | null
+  readonly lastEventAt: number
   /** Number of events folded so far; the next one gets `seq + 1`. */
   readonly seq: number
 }
 
-const PENDING: StepState = {
+export const PENDING: StepState = {
   status: "pending",
   attempt: 0,
+  round: 0,
   input: null,
   result: undefined,
   skipReason: null,
@@ -86,9 +157,14 @@ const PENDING: StepState = {
   retryAt: null,
   task: null,
   rejected: false,
+  loop: null,
+  childRunId: null,
+  childDueAt: null,
 }
 
 export function initialState(facts: RunFacts, plan: Plan): RunState {
+  const overlays = overlaysOf(facts.input)
+  const granted = plan.steps.filter(s => s.gated && Object.hasOwn(overlays, s.id)).map(s => s.id)
   return {
     facts,
     plan,
@@ -98,13 +174,23 @@ export function initialState(facts: RunFacts, plan: Plan): RunState {
     open: plan.steps.length,
     moving: 0,
     waiting: 0,
+    children: 0,
+    overlays,
+    episode: plan.episodic ? { granted, senders: {}, queued: {}, closed: false } : null,
     completedAt: null,
     failureCode: null,
     failedStepId: null,
     error: null,
     drainDeadline: null,
+    lastEventAt: facts.startedAt,
     seq: 0,
   }
+}
+
+function overlaysOf(input: JsonObject): { readonly [stepId: string]: JsonObject } {
+  const steps = input._steps
+  if (!isJsonObject(steps)) return {}
+  return Object.fromEntries(Object.entries(steps).filter((e): e is [string, JsonObject] => isJsonObject(e[1])))
 }
 
 export function isFinal(status: RunStatus): boolean {
@@ -115,8 +201,51 @@ export function isEnded(status: StepStatus): boolean {
   return status === "completed" || status === "failed" || status === "cancelled" || status === "skipped"
 }
 
-/** When the run next has to look at the clock; null when only an answer can move it. */
-export function wakeAt(state: RunState): number | null {
+/** What a record holds for a step, whose id may be named like what objects inherit. */
+export function own<T>(record: { readonly [stepId: string]: T }, stepId: string): T | undefined {
+  return Object.hasOwn(record, stepId) ? record[stepId] : undefined
+}
+
+/** A step failed, and the run ends with this decision. A draining run lets the others end nevertheless. */
+export function isFailing(state: RunState): boolean {
+  return state.failedStepId !== null && state.status !== "draining"
+}
+
+/** True from a step's start to its end. */
+export function isUnderWay(step: StepState): boolean {
+  return step.status === "running" || step.status === "waiting"
+}
+
+/** How often a step began from the start before this time: every attempt of a loop does, every round of a step. */
+export function startNumber(step: Step, { round, attempt }: StepState): number {
+  return round * (step.retryCount + 1) + attempt - 1
+}
+
+/** True while an attempt is under way outside or due again. */
+export function isMoving(step: StepState): boolean {
+  return step.status === "running" && step.loop === null && step.childRunId === null
+}
+
+/** A pending task of the run, of a step or of an item under review. */
+export interface TaskPlace {
+  readonly task: PendingTask
+  readonly step: Step
+  /** The item under review; null for a human task. */
+  readonly item: number | null
+}
+
+export function pendingTasks(state: RunState): readonly TaskPlace[] {
+  if (state.waiting === 0 || isFinal(state.status)) return []
+  return state.steps.flatMap((s, i): readonly TaskPlace[] => {
+    const step = state.plan.steps[i]!
+    if (s.task) return [{ task: s.task, step, item: null }]
+    if (s.status !== "running") return []
+    return liveBodies(s.loop).flatMap(([item, body]) => (body.task ? [{ task: body.task, step, item }] : []))
+  })
+}
+
+/** When the run next has to look at the clock; null when only an answer can move it. `stallMs`: see `STALL_DEFAULT_MS`. */
+export function wakeAt(state: RunState, stallMs: number): number | null {
   if (isFinal(state.status)) return null
   let due = state.drainDeadline
   const earlier = (at: number | null) => {
@@ -124,9 +253,35 @@ export function wakeAt(state: RunState): number | null {
   }
   // A paused run starts no attempt, but its tasks still expire.
   const retries = state.status === "running"
-  for (const step of state.steps) {
-    if (step.status === "running" && retries) earlier(step.retryAt)
-    else if (step.status === "waiting") earlier(step.task?.expiresAt ?? null)
+  for (const [i, s] of state.steps.entries()) {
+    if (s.status === "running" && s.loop) loopDue(state.plan.steps[i]!, s.loop, retries, earlier)
+    else if (s.status === "running") earlier(attemptDue(s, retries))
+    else if (s.status === "waiting") earlier(s.task?.expiresAt ?? null)
   }
+  if (isIdle(state)) earlier(state.lastEventAt + stallMs)
   return due
+}
+
+/** Nothing moves, nobody is waited for: only a message from outside could go on. */
+export function isIdle(state: RunState): boolean {
+  return state.status === "running" && state.moving === 0 && state.waiting === 0 && state.children === 0
+}
+
+function loopDue(step: Step, loop: LoopState, retries: boolean, earlier: (at: number | null) => void): void {
+  if (step.timeoutMs !== null) earlier(loop.startedAt + step.timeoutMs)
+  for (const body of loop.live) {
+    if (body.status !== "running") continue
+    earlier(itemDue(step, body))
+    for (const inner of body.steps) if (inner.status === "running") earlier(attemptDue(inner, retries))
+  }
+}
+
+/** When an item is over its limit; null when it has none, is held back, or rests between two steps under a pause. */
+export function itemDue(step: Step, body: BodyState): number | null {
+  const limit = step.loop?.itemTimeoutMs ?? null
+  return limit === null || body.startedAt === null || !body.steps.some(isUnderWay) ? null : body.startedAt + limit
+}
+
+function attemptDue(step: StepState, retries: boolean): number | null {
+  return step.childRunId !== null ? step.childDueAt : retries ? step.retryAt : null
 }

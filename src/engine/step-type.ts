@@ -11,17 +11,22 @@ export interface Field {
   readonly maximum?: number
   readonly values?: readonly string[]
   readonly maxBytes?: number
+  /** A text without `{{…}}` is a path, too: `steps.load.result.rows`. Goes with `templated`. */
+  readonly path?: true
+  /** Describes how the step runs, and is no input of it (a loop's body, its limits). */
+  readonly notInput?: true
 }
 
 /**
  * What the engine and the editor know of a step type. `runs` says who moves it: `outside`, an executor of steps/<type>
- * that touches the world; `person`, a human task, which the engine itself holds; `unavailable`, nobody yet.
+ * that touches the world; `person`, a human task, which the engine itself holds; `loop`, the engine repeats inner steps;
+ * `unavailable`, nobody yet.
  */
 export interface StepType {
   readonly type: string
   readonly title: string
   readonly description: string
-  readonly runs: "outside" | "person" | "unavailable"
+  readonly runs: "outside" | "person" | "loop" | "unavailable"
   readonly fields: { readonly [name: string]: Field }
   /** Of each group at least one field must be there, e.g. `["server_url", "instance_id"]`. */
   readonly oneOf?: readonly (readonly string[])[]

@@ -39,7 +39,13 @@ export type Permission =
   | { readonly access: "user"; readonly scopes: ScopeRule }
   | { readonly access: "tenant"; readonly role: "member" | "tenant_admin"; readonly scopes: ScopeRule }
   | { readonly access: "projects"; readonly role: ProjectRole; readonly scopes: ScopeRule }
-  | { readonly access: "project"; readonly role: ProjectRole; readonly scopes: ScopeRule }
+  | {
+      readonly access: "project"
+      readonly role: ProjectRole
+      readonly scopes: ScopeRule
+      /** A PAT may also come as `?access_token=`. */
+      readonly queryToken?: true
+    }
 
 export type ScopeRule = readonly Scope[] | "any" | "none"
 

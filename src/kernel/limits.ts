@@ -37,6 +37,21 @@ export const LUA_TIMEOUT_MAX_MS = 30_000
 /** Memory of the Lua machine of one sandbox child. */
 export const LUA_MEMORY_MAX_BYTES = 64 * MIB
 
+export const FOR_EACH_MAX_ITEMS = 500
+export const FOR_EACH_PARALLEL_DEFAULT = 10
+export const FOR_EACH_PARALLEL_MAX = 100
+export const WHILE_MAX_ITERATIONS = 1_000
+export const LOOP_ITEM_TIMEOUT_MAX_S = 3_600
+/** Runs that start one another by `workflow_call`. */
+export const RUN_DEPTH_MAX = 5
+/** A run in which nothing moves, nobody is waited for and no moment is awaited fails after this (contract G-39). */
+export const STALL_DEFAULT_MS = 15 * 60_000
+
+/** What a reader of a stream may leave untaken before it is closed. */
+export const STREAM_BUFFER_MAX_BYTES = 4 * MIB
+export const STREAM_REPLAY_PAGE = 500
+export const STREAM_PING_MS = 25_000
+
 export const MCP_TIMEOUT_DEFAULT_MS = 60_000
 export const STEP_TIMEOUT_MAX_S = 86_400
 export const RETRY_COUNT_MAX = 20

@@ -1,7 +1,7 @@
 import type { RunInput } from "../engine/inputs.ts"
+import type { Place } from "../engine/place.ts"
 import type { RunState } from "../engine/state.ts"
 import type { NewRun, RunHeader } from "./ports.ts"
-import type { Outcome } from "./runs.ts"
 
 /** One input, and who waits for what becomes of it. */
 export interface Letter {
@@ -10,13 +10,22 @@ export interface Letter {
   readonly reject: (error: unknown) => void
 }
 
+/** What an input did. */
+export interface Outcome {
+  /** True when it decided something; false when it was late, repeated or did not fit. */
+  readonly accepted: boolean
+  /** The run as this input found it, and as it left it. */
+  readonly before: RunState
+  readonly after: RunState
+}
+
 /** A run in memory. `state` is what is on disk; nothing undecided or uncommitted is kept but the mailbox. */
 export class ActiveRun {
   readonly mailbox: Letter[] = []
-  /** Attempts under way, by the step's index. */
-  readonly executing = new Map<number, { readonly attempt: number; readonly abort: AbortController }>()
-  /** The attempt of each step that was handed to the worker, by the step's index: none is handed over twice. */
-  readonly ordered = new Map<number, number>()
+  /** Attempts under way, by `placeKey`. */
+  readonly executing = new Map<string, AbortController>()
+  /** The attempt of each step that was handed to the worker, by `placeKey`: none is handed over twice. */
+  readonly ordered = new Map<string, string>()
   /** The row as last written by this process. */
   header: RunHeader | null = null
   /** True while a decision is being committed. */
@@ -30,4 +39,8 @@ export class ActiveRun {
     readonly run: NewRun,
     public state: RunState,
   ) {}
+}
+
+export function placeKey({ within, index }: Place): string {
+  return within ? `${within.parent}/${within.item}/${index}` : String(index)
 }

@@ -1,5 +1,5 @@
 import type { RunEvent } from "../engine/events.ts"
-import { isFinal, type RunState, wakeAt } from "../engine/state.ts"
+import { isFinal, pendingTasks, type RunState, wakeAt } from "../engine/state.ts"
 import type { RunHeader, StampedEvent, TaskChange } from "./ports.ts"
 
 export function stamp(events: readonly RunEvent[], seq: number, at: number): readonly StampedEvent[] {
@@ -7,8 +7,14 @@ export function stamp(events: readonly RunEvent[], seq: number, at: number): rea
 }
 
 /** Everything that changes on disk with these events: the events, the run's row, the rows of its tasks. */
-export function changesOf(before: RunState, after: RunState, events: readonly StampedEvent[], bootId: string) {
-  return { events, header: headerOf(after, bootId), tasks: taskChanges(before, after, events) }
+export function changesOf(before: RunState, after: RunState, events: readonly StampedEvent[], node: Node) {
+  return { events, header: headerOf(after, node), tasks: taskChanges(before, after, events) }
+}
+
+export interface Node {
+  /** Names this start of the process as owner of the runs it moves. */
+  readonly bootId: string
+  readonly stallMs: number
 }
 
 export function sameHeader(a: RunHeader, b: RunHeader): boolean {
@@ -24,7 +30,7 @@ export function sameHeader(a: RunHeader, b: RunHeader): boolean {
   )
 }
 
-function headerOf(state: RunState, bootId: string): RunHeader {
+function headerOf(state: RunState, { bootId, stallMs }: Node): RunHeader {
   const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0)
   return {
     status: state.status,
@@ -33,34 +39,34 @@ function headerOf(state: RunState, bootId: string): RunHeader {
     failureCode: state.failureCode,
     failedStepId: state.failedStepId,
     error: state.error,
-    wakeAt: wakeAt(state),
+    wakeAt: wakeAt(state, stallMs),
     ownerBootId: moves ? bootId : null,
   }
 }
 
+/** Tasks that are there after and were not before, and the other way round; only where an event can have changed them. */
 function taskChanges(before: RunState, after: RunState, events: readonly StampedEvent[]): readonly TaskChange[] {
-  const opened = new Map<string, string>() // by step id; a task may be made and ended in one batch
-  const taskOf = (stepId: string) => opened.get(stepId) ?? before.steps[before.plan.indexOf.get(stepId)!]?.task?.taskId
-  return events.flatMap(({ event, at }): readonly TaskChange[] => {
-    switch (event.type) {
-      case "human_task_created": {
-        const step = after.plan.steps[after.plan.indexOf.get(event.stepId)!]!
-        const { task_id: taskId, task_type: taskType, task_payload: payload, expires_at: expiresAt } = event.data
-        opened.set(step.id, taskId)
-        return [{ type: "created", taskId, stepId: step.id, stepName: step.name, taskType, payload, createdAt: at, expiresAt }]
-      }
-      case "human_task_completed":
-        return [{ type: "ended", taskId: event.data.task_id, status: "completed", endedAt: at, endedBy: event.data.completed_by }]
-      case "step_failed":
-        return ended(taskOf(event.stepId), "expired", at)
-      case "step_cancelled":
-        return ended(taskOf(event.stepId), "cancelled", at)
-      default:
-        return []
-    }
-  })
+  if (before.waiting === 0 && !events.some(e => e.event.type === "human_task_created")) return []
+  const known = new Set(pendingTasks(before).map(t => t.task.taskId))
+  const left = new Set(pendingTasks(after).map(t => t.task.taskId))
+  const changes: TaskChange[] = []
+  for (const { event, at } of events) {
+    if (event.type !== "human_task_created") continue
+    const { task_id: taskId, task_type: taskType, task_payload: payload, expires_at: expiresAt } = event.data
+    const step = after.plan.steps[after.plan.indexOf.get(event.stepId)!]!
+    changes.push({ type: "created", taskId, stepId: step.id, stepName: step.name, taskType, payload, createdAt: at, expiresAt })
+    known.add(taskId)
+  }
+  for (const taskId of known) if (!left.has(taskId)) changes.push(endOf(taskId, after, events))
+  return changes
 }
 
-function ended(taskId: string | undefined, status: "expired" | "cancelled", endedAt: number): readonly TaskChange[] {
-  return taskId === undefined ? [] : [{ type: "ended", taskId, status, endedAt, endedBy: null }]
+function endOf(taskId: string, after: RunState, events: readonly StampedEvent[]): TaskChange {
+  for (const { event, at } of events) {
+    if (event.type === "human_task_completed" && event.data.task_id === taskId) {
+      return { type: "ended", taskId, status: "completed", endedAt: at, endedBy: event.data.completed_by }
+    }
+  }
+  const expired = after.failureCode === "HUMAN_TASK_FAILED" && after.failedStepId === taskId
+  return { type: "ended", taskId, status: expired ? "expired" : "cancelled", endedAt: after.lastEventAt, endedBy: null }
 }

@@ -10,7 +10,13 @@ export interface StepJob {
   readonly projectId: string
   readonly workflowId: string
   readonly runId: string
+  /** As whom the run acts. */
+  readonly userId: string
+  /** Runs above this one. */
+  readonly depth: number
+  /** The step's path, and its item where it is inside a loop. */
   readonly stepId: string
+  readonly item: number | null
   readonly stepType: string
   /** From 1. */
   readonly attempt: number
@@ -24,7 +30,11 @@ export interface StepJob {
   readonly timeoutMs: number | null
 }
 
-export type StepOutcome = { readonly ok: true; readonly result: Json } | { readonly ok: false; readonly failure: Failure }
+export type StepOutcome =
+  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: false; readonly failure: Failure }
+  /** The step goes on when that run ends. */
+  | { readonly ok: true; readonly childRunId: string }
 
 /**
  * Runs the attempts of one step type. Must not throw for anything that the world outside may do: that is a failure.

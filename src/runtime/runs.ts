@@ -6,9 +6,11 @@ import type { RunInput } from "../engine/inputs.ts"
 import { initialState, isFinal, type RunState } from "../engine/state.ts"
 import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
-import { ActiveRun, type Letter } from "./active-run.ts"
+import type { Json } from "../kernel/json.ts"
+import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
 import { changesOf, sameHeader, stamp } from "./changes.ts"
-import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost } from "./ports.ts"
+import type { EventFeed } from "./feed.ts"
+import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost, type StampedEvent } from "./ports.ts"
 import type { Worker } from "./worker.ts"
 
 /** Pause before what could not be written, or a run that could not be loaded, is tried again. */
@@ -19,17 +21,12 @@ export interface RunsDeps {
   readonly plans: PlanSource
   readonly worker: Worker
   readonly clock: Clock
+  /** Hears what was committed. */
+  readonly feed: EventFeed
   readonly bootId: string
+  /** How long a run in which nothing is awaited may stay as it is, ms. */
+  readonly stallMs: number
   readonly log: { error(fields: object, message: string): void; warn(fields: object, message: string): void }
-}
-
-/** What an input did. */
-export interface Outcome {
-  /** True when it decided something; false when it was late, repeated or did not fit. */
-  readonly accepted: boolean
-  /** The run as this input found it, and as it left it. */
-  readonly before: RunState
-  readonly after: RunState
 }
 
 /**
@@ -48,8 +45,9 @@ export class Runs {
     const now = this.deps.clock.now()
     const before = initialState(run.facts, plan)
     const { events, state } = decide(before, { type: "Start" }, now)
-    const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps.bootId)
+    const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
     await this.deps.journal.create(run, { ...changes, header: changes.header })
+    this.#tell(run, changes.events)
     if (isFinal(state.status)) return state
     const active = new ActiveRun(run, state)
     active.header = changes.header
@@ -134,7 +132,7 @@ export class Runs {
       while (run?.rested) run = await this.#open(runId)
       if (!run) return
       this.#obey(run, null, run.state)
-      this.#post(run, { type: "ClockReached" })
+      this.#post(run, { type: "ClockReached", stallMs: this.deps.stallMs })
     } catch (error) {
       this.deps.log.error({ run_id: runId, error: messageOf(error) }, "run could not be resumed, trying again")
       setTimeout(() => void this.#resume(runId), TRY_AGAIN_MS).unref()
@@ -174,15 +172,21 @@ export class Runs {
       return
     }
     if (events.length > 0) {
-      const failure = await this.#append(run, changesOf(before, after, events, this.deps.bootId))
+      const failure = await this.#append(run, changesOf(before, after, events, this.deps))
       if (failure) {
         this.#onFailure(run, letters, failure)
         return
       }
       run.state = after
+      this.#tell(run.run, events)
       this.#obey(run, before, after)
     }
-    for (const [i, letter] of letters.entries()) letter.resolve(outcomes[i]!)
+    for (const [i, letter] of letters.entries()) {
+      const { input } = letter
+      // The step was over when its child began: nobody waits for that one.
+      if (input.type === "ChildStarted" && !outcomes[i]!.accepted) void this.#stopChild(input.childRunId, run.run.facts.userId)
+      letter.resolve(outcomes[i]!)
+    }
   }
 
   async #append(run: ActiveRun, changes: ReturnType<typeof changesOf>): Promise<unknown> {
@@ -228,21 +232,71 @@ export class Runs {
     this.#rest(run)
   }
 
+  #tell({ facts: { runId, workflowId, version } }: NewRun, events: readonly StampedEvent[]): void {
+    this.deps.feed.publish({ runId, workflowId, version, events })
+  }
+
   #obey(run: ActiveRun, before: RunState | null, after: RunState): void {
     for (const command of commands(before, after)) this.#do(run, command)
+    if (isFinal(after.status) && after.facts.parent) void this.#tellParent(after.facts.parent.runId, after.facts.runId)
   }
 
   #do(run: ActiveRun, command: Command): void {
     switch (command.type) {
       case "execute":
-        // A run taken over may have been opened by a request already, which then ordered what its own answer made ready.
-        if (this.#quiet || run.ordered.get(command.index) === command.attempt) break
-        run.ordered.set(command.index, command.attempt)
-        this.deps.worker.execute(run, command.index, command.attempt, input => this.#post(run, input))
+        this.#execute(run, command)
         break
       case "cancel":
-        this.deps.worker.cancel(run, command.index)
+        this.deps.worker.cancel(run, command.place)
         break
+      case "watch":
+        void this.#tellParent(run.run.facts.runId, command.childRunId)
+        break
+      case "stop_child":
+        void this.#stopChild(command.childRunId, run.run.facts.userId)
+        break
+    }
+  }
+
+  #execute(run: ActiveRun, { place, attempt, round }: Extract<Command, { type: "execute" }>): void {
+    // A run taken over may have been opened by a request already, which then ordered what its own answer made ready.
+    const key = placeKey(place)
+    const name = `${round}/${attempt}`
+    if (this.#quiet || run.ordered.get(key) === name) return
+    run.ordered.set(key, name)
+    this.deps.worker.execute(run, place, attempt, round, input => this.#post(run, input))
+  }
+
+  /**
+   * Brings the end of a child run to its parent: when the child ends, and when the parent looks for it after a start. If
+   * the process ends between the two, the parent's next look finds it; a second message decides nothing.
+   */
+  async #tellParent(parentRunId: string, childRunId: string): Promise<void> {
+    try {
+      const child = await this.inspect(childRunId)
+      if (!child || !isFinal(child.status)) return
+      await this.send(parentRunId, {
+        type: "ChildEnded",
+        childRunId,
+        status: child.status,
+        output: outputOf(child),
+        error: child.error,
+      })
+    } catch (error) {
+      if (this.#quiet) return
+      this.deps.log.warn(
+        { run_id: parentRunId, child_run_id: childRunId, error: messageOf(error) },
+        "a child's end could not be told, trying again",
+      )
+      setTimeout(() => void this.#tellParent(parentRunId, childRunId), TRY_AGAIN_MS).unref()
+    }
+  }
+
+  async #stopChild(childRunId: string, by: string): Promise<void> {
+    try {
+      await this.send(childRunId, { type: "Stop", mode: "immediate", drainMs: 0, by })
+    } catch (error) {
+      if (!this.#quiet) this.deps.log.warn({ run_id: childRunId, error: messageOf(error) }, "a child run could not be stopped")
     }
   }
 
@@ -262,4 +316,15 @@ export class Runs {
 
 function shuttingDown(): AppError {
   return new AppError("unavailable", "the server is shutting down; try again in a moment", { retryAfterS: 2 })
+}
+
+/** What a parent run gets: the result of the step it named, or those of all steps that nothing waits for, by id. */
+function outputOf({ facts, plan, steps }: RunState): Json {
+  const resultOf = (index: number) => (steps[index]!.status === "completed" ? (steps[index]!.result ?? null) : null)
+  const named = facts.parent?.outputFrom ?? null
+  if (named !== null) {
+    const index = plan.indexOf.get(named)
+    return index === undefined ? null : resultOf(index)
+  }
+  return Object.fromEntries(plan.steps.filter(s => s.dependents.length === 0).map(s => [s.id, resultOf(s.index)]))
 }

@@ -1,9 +1,11 @@
-import type { RunInput } from "../engine/inputs.ts"
+import type { Attempt, RunInput } from "../engine/inputs.ts"
+import { type Place, stateAt, stepAt } from "../engine/place.ts"
 import { scriptScope } from "../engine/scope.ts"
+import type { RunState } from "../engine/state.ts"
 import { messageOf } from "../kernel/errors.ts"
 import type { Json } from "../kernel/json.ts"
 import { STEP_RESULT_MAX_BYTES } from "../kernel/limits.ts"
-import type { ActiveRun } from "./active-run.ts"
+import { type ActiveRun, placeKey } from "./active-run.ts"
 import type { StepExecutors, StepJob, StepOutcome } from "./ports.ts"
 
 /** Bytes of a cut result that are still shown. */
@@ -21,29 +23,31 @@ export class Worker {
     private readonly log: { error(fields: object, message: string): void },
   ) {}
 
-  execute(run: ActiveRun, index: number, attempt: number, answer: (input: RunInput) => void): void {
+  execute(run: ActiveRun, place: Place, attempt: number, round: number, answer: (input: RunInput) => void): void {
     const abort = new AbortController()
-    const entry = { attempt, abort }
-    run.executing.set(index, entry)
+    const key = placeKey(place)
+    run.executing.set(key, abort)
     this.executing++
-    const stepId = run.state.plan.steps[index]!.id
-    this.#attempt(run, index, attempt, abort.signal)
-      .catch(error => this.#unexpected(run, stepId, error))
+    const who: Attempt = { stepId: stepAt(run.state, place).path, item: place.within?.item ?? null, attempt, round }
+    this.#attempt(run, place, who, abort.signal)
+      .catch(error => this.#unexpected(run, who, error))
       .then(outcome => {
         this.executing--
         // After a cancel the place may already belong to a newer attempt.
-        if (run.executing.get(index) === entry) run.executing.delete(index)
-        if (!this.#abandoned) answer(inputOf(stepId, attempt, outcome, this.random()))
+        if (run.executing.get(key) === abort) run.executing.delete(key)
+        if (!this.#abandoned) answer(inputOf(who, outcome, this.random()))
       })
   }
 
-  cancel(run: ActiveRun, index: number): void {
-    run.executing.get(index)?.abort.abort()
-    run.executing.delete(index)
+  cancel(run: ActiveRun, place: Place): void {
+    const key = placeKey(place)
+    run.executing.get(key)?.abort()
+    run.executing.delete(key)
   }
 
   cancelAll(run: ActiveRun): void {
-    for (const index of [...run.executing.keys()]) this.cancel(run, index)
+    for (const abort of run.executing.values()) abort.abort()
+    run.executing.clear()
   }
 
   /** The process ends: what still comes back is dropped, and done again by the next boot. */
@@ -51,45 +55,51 @@ export class Worker {
     this.#abandoned = true
   }
 
-  async #attempt(run: ActiveRun, index: number, attempt: number, signal: AbortSignal): Promise<StepOutcome> {
-    const { facts, plan } = run.state
-    const step = plan.steps[index]!
+  async #attempt(run: ActiveRun, place: Place, who: Attempt, signal: AbortSignal): Promise<StepOutcome> {
+    const { state } = run
+    const step = stepAt(state, place)
     const executor = this.executors.get(step.type.type)
     if (!executor) {
       const message = `steps of type ${step.type.type} cannot run in this version`
       return { ok: false, failure: { code: "DEPENDENCY_UNAVAILABLE", message, retryable: false } }
     }
-    const state = run.state
+    const { runId, tenantId, projectId, workflowId, userId, parent } = state.facts
     const job: StepJob = {
-      tenantId: facts.tenantId,
-      projectId: facts.projectId,
-      workflowId: facts.workflowId,
-      runId: facts.runId,
-      stepId: step.id,
+      ...{ runId, tenantId, projectId, workflowId, userId },
+      depth: parent?.depth ?? 0,
+      stepId: step.path,
+      item: who.item,
       stepType: step.type.type,
-      attempt,
-      idempotencyKey: `${facts.runId}:${step.id}:0`,
-      config: state.steps[index]!.input ?? {},
-      scope: () => scriptScope(state, step),
+      attempt: who.attempt,
+      idempotencyKey: idempotencyKey(state, place, who),
+      config: stateAt(state, place)?.input ?? {},
+      scope: () => scriptScope(state, place),
       timeoutMs: step.timeoutMs,
     }
     return await executor.execute(job, signal)
   }
 
   /** An executor that throws is our mistake; the run gets an answer all the same. */
-  #unexpected(run: ActiveRun, stepId: string, error: unknown): StepOutcome {
+  #unexpected(run: ActiveRun, { stepId }: Attempt, error: unknown): StepOutcome {
     this.log.error({ run_id: run.run.facts.runId, step_id: stepId, error: messageOf(error) }, "a step's executor threw")
     const message = "the step could not be run because of an internal error; the log has it"
     return { ok: false, failure: { code: "INTERNAL_ERROR", message, retryable: true } }
   }
 }
 
-function inputOf(stepId: string, attempt: number, outcome: StepOutcome, jitter: number): RunInput {
-  if (!outcome.ok) return { type: "StepErrored", stepId, attempt, failure: outcome.failure, jitter }
+/** The same on every attempt of the step, and of the loop around it; a step that was entered again is another call. */
+function idempotencyKey(state: RunState, place: Place, { stepId, item }: Attempt): string {
+  const { round } = state.steps[place.within ? place.within.parent : place.index]!
+  return `${state.facts.runId}:${stepId}:${item ?? 0}${round > 0 ? `:${round}` : ""}`
+}
+
+function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): RunInput {
+  if ("childRunId" in outcome) return { ...who, type: "ChildStarted", childRunId: outcome.childRunId }
+  if (!outcome.ok) return { ...who, type: "StepErrored", failure: outcome.failure, jitter }
   const cut = cutTo(outcome.result, STEP_RESULT_MAX_BYTES)
   return cut === null
-    ? { type: "StepSucceeded", stepId, attempt, result: outcome.result }
-    : { type: "StepSucceeded", stepId, attempt, result: cut, truncated: true }
+    ? { ...who, type: "StepSucceeded", result: outcome.result }
+    : { ...who, type: "StepSucceeded", result: cut, truncated: true }
 }
 
 /** Null when it fits; else what is stored in its place (contract G-44). */

@@ -1,4 +1,5 @@
 import type { RunEvent } from "../engine/events.ts"
+import type { ParentStep } from "../engine/state.ts"
 import type { JsonObject } from "../kernel/json.ts"
 import {
   type Append,
@@ -47,15 +48,16 @@ export function createJournal(db: Database): Journal {
 }
 
 const INSERT_RUN = `INSERT INTO runs (id, tenant_id, project_id, workflow_id, workflow_name, version, status, pause_reason, trigger_type,
-  input, excluded_step_ids, created_by, started_at, completed_at, failure_code, failed_step_id, error, idempotency_key, idempotency_hash, owner_boot_id, wake_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  input, excluded_step_ids, parent_run_id, parent, created_by, started_at, completed_at, failure_code, failed_step_id, error,
+  idempotency_key, idempotency_hash, owner_boot_id, wake_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const UPDATE_RUN = `UPDATE runs SET status = ?, pause_reason = ?, completed_at = ?, failure_code = ?, failed_step_id = ?, error = ?,
   owner_boot_id = ?, wake_at = ? WHERE id = ?`
 const INSERT_EVENT = "INSERT INTO run_events (run_id, seq, type, step_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)"
 const INSERT_TASK = `INSERT INTO human_tasks (run_id, task_id, tenant_id, project_id, workflow_id, workflow_name, step_id, step_name,
   task_type, payload, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`
 const END_TASK = "UPDATE human_tasks SET status = ?, ended_at = ?, ended_by = ? WHERE run_id = ? AND task_id = ?"
-const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, excluded_step_ids,
+const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, excluded_step_ids, parent,
   created_by, started_at, idempotency_key, idempotency_hash FROM runs WHERE id = ?`
 const SELECT_EVENTS = "SELECT seq, type, step_id, data, created_at FROM run_events WHERE run_id = ? ORDER BY seq"
 const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ? ORDER BY started_at"
@@ -78,12 +80,14 @@ function rest(run: NewRun, append: Append): readonly Statement[] {
 
 function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): Statement {
   const excluded = facts.excludedStepIds.length > 0 ? JSON.stringify(facts.excludedStepIds) : null
+  const parent = facts.parent ? JSON.stringify(facts.parent) : null
   return {
     sql: INSERT_RUN,
     params: [
       ...[facts.runId, facts.tenantId, facts.projectId, facts.workflowId, workflowName, facts.version, h.status, h.pauseReason],
-      ...[facts.triggerType, JSON.stringify(facts.input), excluded, facts.userId, facts.startedAt, h.completedAt, h.failureCode],
-      ...[h.failedStepId, h.error, idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt],
+      ...[facts.triggerType, JSON.stringify(facts.input), excluded, facts.parent?.runId ?? null, parent, facts.userId],
+      ...[facts.startedAt, h.completedAt, h.failureCode, h.failedStepId, h.error],
+      ...[idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt],
     ],
   }
 }
@@ -123,6 +127,7 @@ function newRunOf(row: Row): NewRun {
       startedAt: Number(row.started_at),
       input: parse<JsonObject>(row.input),
       excludedStepIds: excluded ?? [],
+      parent: parse<ParentStep | null>(row.parent),
     },
     workflowName: String(row.workflow_name),
     idempotency: row.idempotency_key === null ? null : { key: String(row.idempotency_key), hash: String(row.idempotency_hash) },

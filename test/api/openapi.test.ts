@@ -65,7 +65,8 @@ describe("/openapi.json", () => {
   })
 
   test("gives every route its answer's shape, and a body to whatever takes one", () => {
-    const shapeless = wrong(o => {
+    const shapeless = wrong((o, name) => {
+      if (name.endsWith("/stream")) return false // frames are no answer
       const good = Object.entries(o.responses ?? {}).filter(([status]) => /^2\d\d$/.test(status))
       return good.length === 0 || good.some(([status, r]) => status !== "204" && !Object.values(r.content ?? {})[0]?.schema)
     })

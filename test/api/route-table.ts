@@ -303,6 +303,15 @@ export const ROUTES: readonly RouteCase[] = [
     }),
   ),
 
+  {
+    route: "GET /v1/workflows/:id/runs/:runID/steps/:stepID/explain",
+    asked: "project_viewer",
+    scopes: READ,
+    ids: async (world, place, owner) => ({ ...(await waitingRun(world, place, owner)), stepID: "ask" }),
+    status: 200,
+  },
+  { route: "GET /v1/workflows/schema", asked: "project_viewer", scopes: READ, status: 200 },
+
   // Human tasks (§4.8)
   { route: "GET /v1/tasks/pending", asked: "viewer of projects", scopes: READ, status: 200 },
   {

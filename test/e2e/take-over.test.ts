@@ -2,6 +2,8 @@ import { expect, test } from "bun:test"
 import { compilePlan } from "../../src/engine/graph.ts"
 import type { RunFacts } from "../../src/engine/state.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
+import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { EventFeed } from "../../src/runtime/feed.ts"
 import type { Journal, NewRun, StepExecutor } from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
@@ -19,7 +21,7 @@ const graph: JsonObject = {
 }
 const facts: RunFacts = {
   ...{ runId: "r", tenantId: "t", projectId: "p", workflowId: "w", version: 1, triggerType: "api", userId: "u" },
-  ...{ startedAt: 0, input: {}, excludedStepIds: [] },
+  ...{ startedAt: 0, input: {}, excludedStepIds: [], parent: null },
 }
 const run: NewRun = { facts, workflowName: "w", idempotency: null }
 const log = { error: () => {}, warn: () => {} }
@@ -38,7 +40,16 @@ test("an answer that arrives while a boot takes over a run makes no step of it r
       },
     }
     const worker = new Worker(new Map([["lua_script", executor]]), Math.random, log)
-    const runs = new Runs({ journal: its, plans: { planOf: async () => plan }, worker, clock: { now: Date.now }, bootId, log })
+    const runs = new Runs({
+      journal: its,
+      plans: { planOf: async () => plan },
+      worker,
+      clock: { now: Date.now },
+      bootId,
+      feed: new EventFeed(),
+      stallMs: STALL_DEFAULT_MS,
+      log,
+    })
     return { runs, executed }
   }
   const first = boot("killed", journal)

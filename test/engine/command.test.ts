@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import { type Command, commands } from "../../src/engine/commands.ts"
+import { type Place, stepAt } from "../../src/engine/place.ts"
 import type { RunState } from "../../src/engine/state.ts"
 import {
   after,
@@ -21,7 +22,19 @@ import {
 
 /** `execute a #1` for reading. */
 const ordered = (before: RunState | null, now: RunState) => commands(before, now).map(c => line(now, c))
-const line = (run: RunState, c: Command) => `${c.type} ${run.plan.steps[c.index]!.id} #${c.attempt}`
+function line(run: RunState, c: Command): string {
+  switch (c.type) {
+    case "execute":
+      return `execute ${nameAt(run, c.place)} #${c.attempt}`
+    case "cancel":
+      return `cancel ${nameAt(run, c.place)}`
+    case "watch":
+    case "stop_child":
+      return `${c.type} ${c.childRunId}`
+  }
+}
+
+const nameAt = (run: RunState, place: Place) => stepAt(run, place).path + (place.within ? `[${place.within.item}]` : "")
 
 test("a start orders every root outside, and no human task", () => {
   const run = created({ a: [], b: [], t: person(), c: ["a"] })
@@ -54,16 +67,16 @@ test("a retry is ordered when it starts, not when it is planned", () => {
 test("two attempts in one commit: the older is let go before the newer is ordered", () => {
   const run = started({ a: step([], { retry_count: 1 }) })
 
-  expect(ordered(run, whenAt(after(run, errored("a")), 1, clock).state)).toEqual(["cancel a #1", "execute a #2"])
+  expect(ordered(run, whenAt(after(run, errored("a")), 1, clock).state)).toEqual(["cancel a", "execute a #2"])
 })
 
 test("a failure, a stop and a drain limit order the end of what is under way", () => {
   const run = started({ a: [], b: [], t: person() })
   const drained = whenAt(after(run, stopGracefully(0)), 1, clock).state
 
-  expect(ordered(run, after(run, errored("a")))).toContain("cancel b #1")
-  expect(ordered(run, after(run, stopNow))).toEqual(["cancel a #1", "cancel b #1"])
-  expect(ordered(run, drained)).toEqual(["cancel a #1", "cancel b #1"])
+  expect(ordered(run, after(run, errored("a")))).toContain("cancel b")
+  expect(ordered(run, after(run, stopNow))).toEqual(["cancel a", "cancel b"])
+  expect(ordered(run, drained)).toEqual(["cancel a", "cancel b"])
 })
 
 test("a graceful stop and a pause order the end of nothing", () => {

@@ -10,6 +10,7 @@ import {
   pause,
   person,
   resume,
+  STALL,
   started,
   step,
   stepOf,
@@ -88,7 +89,7 @@ test("an answer under an operator's pause is taken, and what follows waits for t
 test("a task under an operator's pause still expires", () => {
   const run = after(started({ t: person([], { timeout_s: 10 }) }), pause)
 
-  expect(wakeAt(run)).toBe(at(10))
+  expect(wakeAt(run, STALL)).toBe(at(10))
   expect(told(whenAt(run, 10, clock))).toEqual(["step_failed t", "state_changed failed"])
 })
 
@@ -120,7 +121,7 @@ test("an immediate stop cancels what is under way, and says nothing of what neve
   })
   expect(stepOf(decision.state, "b").status).toBe("pending")
   expect(decision.state).toMatchObject({ status: "stopped", failureCode: "RUN_STOPPED", completedAt: at(0) })
-  expect(wakeAt(decision.state)).toBeNull()
+  expect(wakeAt(decision.state, STALL)).toBeNull()
 })
 
 test("a paused run can be stopped", () => {
@@ -157,7 +158,7 @@ test("a graceful stop of a run with nothing under way stops at once", () => {
 test("a graceful stop that takes too long ends at its limit", () => {
   const run = after(started({ a: [], b: ["a"] }), stopGracefully(5_000))
 
-  expect(wakeAt(run)).toBe(at(5))
+  expect(wakeAt(run, STALL)).toBe(at(5))
   expect(told(whenAt(run, 4.999, clock))).toEqual([])
   const decision = whenAt(run, 5, clock)
   expect(told(decision)).toEqual(["step_cancelled a", "state_changed stopped"])

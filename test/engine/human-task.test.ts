@@ -10,6 +10,7 @@ import {
   eventOf,
   person,
   rejected,
+  STALL,
   start,
   started,
   step,
@@ -33,7 +34,7 @@ test("a human task is created with its resolved payload, and the run pauses for 
     expires_at: null,
   })
   expect(stepOf(decision.state, "t")).toMatchObject({ status: "waiting", task: { taskId: "t", taskType: "edit" } })
-  expect(wakeAt(decision.state)).toBeNull()
+  expect(wakeAt(decision.state, STALL)).toBeNull()
 })
 
 test("a task without type or payload is an approval of nothing", () => {
@@ -188,7 +189,7 @@ test("a task that nobody completes in time fails the run", () => {
   const run = started({ t: person([], { timeout_s: 60 }), b: ["t"] })
 
   expect(stepOf(run, "t").task?.expiresAt).toBe(at(60))
-  expect(wakeAt(run)).toBe(at(60))
+  expect(wakeAt(run, STALL)).toBe(at(60))
   expect(told(whenAt(run, 59.999, clock))).toEqual([])
   const decision = whenAt(run, 60, clock)
   expect(told(decision)).toEqual(["step_failed t", "step_completed b blocked", "state_changed failed"])
@@ -209,8 +210,8 @@ test("of two tasks that expire together one fails and the other is cancelled", (
 test("the earliest of several expiries wakes the run", () => {
   const run = started({ t: person([], { timeout_s: 90 }), u: person([], { timeout_s: 30 }), v: person() })
 
-  expect(wakeAt(run)).toBe(at(30))
-  expect(wakeAt(after(run, approved("u")))).toBe(at(90))
+  expect(wakeAt(run, STALL)).toBe(at(30))
+  expect(wakeAt(after(run, approved("u")), STALL)).toBe(at(90))
 })
 
 test("a rejected step keeps its answer where templates can read it", () => {

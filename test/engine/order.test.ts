@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { decide } from "../../src/engine/decide.ts"
 import { evolve } from "../../src/engine/evolve.ts"
+import type { RunInput } from "../../src/engine/inputs.ts"
 import {
   after,
   approved,
@@ -69,7 +70,7 @@ test("a result is recorded with the time since the step started and its attempt"
 })
 
 test("a cut result is marked, and a whole one is not", () => {
-  const cut = when(started({ a: [] }), { type: "StepSucceeded", stepId: "a", attempt: 1, result: {}, truncated: true })
+  const cut = when(started({ a: [] }), { ...succeeded("a"), truncated: true } as RunInput)
 
   expect(eventOf(cut, "step_completed").data).toMatchObject({ truncated: true })
   expect(eventOf(when(started({ a: [] }), succeeded("a")), "step_completed").data).not.toHaveProperty("truncated")

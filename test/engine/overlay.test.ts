@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { inputOf, scriptScope } from "../../src/engine/scope.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
-import { after, created, person, start, started, step, stepOf, succeeded } from "./machine.ts"
+import { after, created, person, placeIn, start, started, step, stepOf, succeeded } from "./machine.ts"
 
 const withOverlay = (id: string, overlay: Json, input: JsonObject = {}) => ({ input: { ...input, _steps: { [id]: overlay } } })
 
@@ -67,7 +67,7 @@ test("a key __proto__ in an overlay stays data", () => {
   const run = after(created({ a: [] }, withOverlay("a", overlay)), start)
 
   expect(stepOf(run, "a").input).toEqual({})
-  expect(inputOf(run, run.plan.steps[0]!).polluted).toBeUndefined()
+  expect(inputOf(run, placeIn(run, "a")).polluted).toBeUndefined()
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
 })
 
@@ -111,7 +111,7 @@ test("a step id with hyphens or dots is named as it is, and the longest id wins"
 test("scripts see the same input, results and run as templates do", () => {
   const run = after(started({ "a-b": [], c: ["a-b"], d: [] }, withOverlay("c", { x: 2 }, { x: 1 })), succeeded("a-b", { n: 1 }))
 
-  const scope = scriptScope(run, run.plan.steps[1]!)
+  const scope = scriptScope(run, placeIn(run, "c"))
 
   expect(scope.input).toMatchObject({ x: 2 })
   expect(scope.steps).toEqual({ "a-b": { result: { n: 1 } } })
@@ -129,5 +129,5 @@ test("a step whose id is __proto__ is a step like another", () => {
 
   expect(named.steps.length).toBe(2)
   expect(stepOf(named, "b").input).toEqual({ args: 1 })
-  expect(Object.keys(scriptScope(named, named.plan.steps[1]!).steps as JsonObject)).toEqual(["__proto__"])
+  expect(Object.keys(scriptScope(named, placeIn(named, "b")).steps as JsonObject)).toEqual(["__proto__"])
 })

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { retryDelay } from "../../src/engine/decide.ts"
+import { retryDelay } from "../../src/engine/fail.ts"
 import { wakeAt } from "../../src/engine/state.ts"
 import {
   after,
@@ -9,6 +9,7 @@ import {
   eventOf,
   pause,
   resume,
+  STALL,
   started,
   step,
   stepOf,
@@ -33,7 +34,7 @@ test("a failed attempt is tried again after a pause, and nothing is failed yet",
     retry_at: at(1),
   })
   expect(decision.state.status).toBe("running")
-  expect(wakeAt(decision.state)).toBe(at(1))
+  expect(wakeAt(decision.state, STALL)).toBe(at(1))
 })
 
 test("the next attempt starts when the clock reaches it, and not before", () => {
@@ -107,10 +108,10 @@ test("two steps retry on their own clocks, and the earlier one wakes the run", (
   const retried = step([], { retry_count: 3 })
   const run = after(started({ a: retried, b: retried }), errored("a", 1, {}, 0.9), errored("b", 1, {}, 0.1))
 
-  expect(wakeAt(run)).toBe(at(0.84))
+  expect(wakeAt(run, STALL)).toBe(at(0.84))
   const first = whenAt(run, 0.84, clock)
   expect(told(first)).toEqual(["step_started b #2"])
-  expect(wakeAt(first.state)).toBe(at(1.16))
+  expect(wakeAt(first.state, STALL)).toBe(at(1.16))
   expect(told(whenAt(first.state, 2, clock))).toEqual(["step_started a #2"])
 })
 
@@ -123,7 +124,7 @@ test("a run that drains does not try again", () => {
 test("a retry that gets due under an operator's pause waits for the resume", () => {
   const run = after(twice(), errored("a"), pause)
 
-  expect(wakeAt(run)).toBeNull()
+  expect(wakeAt(run, STALL)).toBeNull()
   expect(told(whenAt(run, 5, clock))).toEqual([])
   expect(told(whenAt(run, 5, resume))).toEqual(["state_changed running", "step_started a #2"])
 })
@@ -132,5 +133,5 @@ test("a retry that is not due at the resume keeps its time", () => {
   const resumed = whenAt(after(twice(), errored("a"), pause), 0.5, resume)
 
   expect(told(resumed)).toEqual(["state_changed running"])
-  expect(wakeAt(resumed.state)).toBe(at(1))
+  expect(wakeAt(resumed.state, STALL)).toBe(at(1))
 })

@@ -1,6 +1,8 @@
 import { compilePlan } from "../../src/engine/graph.ts"
 import type { RunFacts } from "../../src/engine/state.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
+import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { EventFeed } from "../../src/runtime/feed.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
 import type { Journal, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
@@ -36,7 +38,16 @@ export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { n
     return compilePlan(graph, types)
   }
   const clock = { now: () => time.now }
-  const runs = new Runs({ journal, plans: { planOf }, worker, clock, bootId: crypto.randomUUID(), log })
+  const runs = new Runs({
+    journal,
+    plans: { planOf },
+    worker,
+    clock,
+    bootId: crypto.randomUUID(),
+    feed: new EventFeed(),
+    stallMs: STALL_DEFAULT_MS,
+    log,
+  })
 
   /** Starts a run of these steps; its id. */
   async function start(steps: Steps, more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): Promise<string> {
@@ -51,7 +62,7 @@ export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { n
     return await eventually(() => attempts.find(a => a.job.stepId === stepId && a.job.attempt === number))
   }
 
-  const wake = createWake({ journal, runs, log })
+  const wake = createWake({ journal, runs, stallMs: STALL_DEFAULT_MS, log })
   return { runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
 }
 
@@ -67,6 +78,7 @@ export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | nu
     startedAt: START,
     input: {},
     excludedStepIds: [],
+    parent: null,
     ...more,
   }
   return { facts, workflowName: "nightly", idempotency: idempotencyKey === null ? null : { key: idempotencyKey, hash: "h" } }

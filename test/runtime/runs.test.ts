@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { AppError } from "../../src/kernel/errors.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
+import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type Journal, JournalFull, RunExists, RunLost } from "../../src/runtime/ports.ts"
 import { createJournal } from "../../src/storage/journal.ts"
 import { person, step } from "../engine/machine.ts"
@@ -152,10 +153,10 @@ for (const dialect of dialects) {
         const runId = await h.start({ ask: person() })
         const before = await types(runId)
         for (const input of [
-          { type: "Resume", by },
-          { type: "ClockReached" },
+          { type: "Resume", by, overlays: {} },
+          { type: "ClockReached", stallMs: STALL_DEFAULT_MS },
           { type: "TaskCompleted", taskId: "other", approved: true, result: {}, by },
-          { type: "StepSucceeded", stepId: "ask", attempt: 1, result: {} },
+          { type: "StepSucceeded", stepId: "ask", item: null, attempt: 1, round: 0, result: {} },
         ] as const)
           expect((await h.runs.send(runId, input)).accepted).toBe(false)
         expect(await types(runId)).toEqual(before)
@@ -165,7 +166,9 @@ for (const dialect of dialects) {
         const h = host()
         const runId = await h.start({ a: [], ask: person() })
         const outcomes = await Promise.all(
-          (["Pause", "Pause", "Resume", "Resume", "Pause"] as const).map(type => h.runs.send(runId, { type, by })),
+          (["Pause", "Pause", "Resume", "Resume", "Pause"] as const).map(type =>
+            h.runs.send(runId, type === "Pause" ? { type, by } : { type, by, overlays: {} }),
+          ),
         )
         expect(outcomes.map(o => [o.accepted, o.before.status, o.after.status])).toEqual([
           [true, "running", "paused"],
@@ -218,7 +221,7 @@ for (const dialect of dialects) {
           void h.runs.send(runId, { type: "Pause", by })
           let late = Promise.resolve()
           for (let i = 0; i < ticks; i++) late = late.then(() => {})
-          const second = late.then(() => h.runs.send(runId, { type: "ClockReached" }))
+          const second = late.then(() => h.runs.send(runId, { type: "ClockReached", stallMs: STALL_DEFAULT_MS }))
           const answer = await Promise.race([second, Bun.sleep(200).then(() => null)])
           if (answer === null) unanswered.push(ticks)
         }

@@ -151,6 +151,8 @@ CREATE TABLE `runs` (
 	`trigger_type` text NOT NULL,
 	`input` text NOT NULL,
 	`excluded_step_ids` text,
+	`parent_run_id` text,
+	`parent` text,
 	`created_by` text NOT NULL,
 	`started_at` integer NOT NULL,
 	`completed_at` integer,
@@ -170,6 +172,8 @@ CREATE UNIQUE INDEX `runs_idempotency` ON `runs` (`project_id`,`idempotency_key`
 CREATE INDEX `runs_live` ON `runs` (`tenant_id`,`project_id`,`started_at`) WHERE "runs"."completed_at" is null;
 
 CREATE INDEX `runs_owner` ON `runs` (`owner_boot_id`) WHERE "runs"."owner_boot_id" is not null;
+
+CREATE INDEX `runs_parent` ON `runs` (`parent_run_id`) WHERE "runs"."parent_run_id" is not null;
 
 CREATE INDEX `runs_wake` ON `runs` (`wake_at`) WHERE "runs"."wake_at" is not null;
 

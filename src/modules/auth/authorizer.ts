@@ -21,8 +21,8 @@ export interface AuthorizerDeps {
 
 /** Spec §2.1 and §2.2: a bearer PAT or the session's cookie; where both come, the PAT speaks. */
 export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorizer {
-  async function identify(request: Request): Promise<Identity | null> {
-    const bearer = bearerToken(request)
+  async function identify(request: Request, permission: Permission): Promise<Identity | null> {
+    const bearer = bearerToken(request) ?? queryToken(request, permission)
     if (bearer !== null) return isPat(bearer) ? access.ofPat(bearer) : null
     const token = sessionToken(request)
     if (token === null) return null
@@ -33,7 +33,7 @@ export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorize
   return {
     async authorize(request, permission) {
       if (permission.access === "public") return NOBODY
-      const identity = await identify(request)
+      const identity = await identify(request, permission)
       if (!identity) throw unauthenticated()
       return permit(identity, permission, request.headers)
     },
@@ -152,4 +152,10 @@ function noAccess(): AppError {
 function bearerToken(request: Request): string | null {
   const match = /^bearer(?:\s+(.*))?$/i.exec(request.headers.get("authorization")?.trim() ?? "")
   return match ? (match[1] ?? "").trim() : null
+}
+
+/** Only for routes that browsers open without headers; it never reaches a log, which has no queries. */
+function queryToken(request: Request, permission: Permission): string | null {
+  if (!("queryToken" in permission) || !permission.queryToken) return null
+  return new URL(request.url).searchParams.get("access_token")
 }

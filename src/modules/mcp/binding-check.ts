@@ -1,59 +1,101 @@
-import type { Connectors } from "../../connectors/connector.ts"
+import { findAdapter, slugOfUrl } from "../../connectors/catalog.ts"
+import { missingKeys } from "../../connectors/config.ts"
+import type { Connector, Connectors } from "../../connectors/connector.ts"
+import { nearest } from "../../engine/nearest.ts"
 import type { Caller } from "../../http/permission.ts"
-import { AppError } from "../../kernel/errors.ts"
-import type { BindingProblem } from "../workflows/dry-run.ts"
+import type { Binding, BindingCheck, BindingProblem } from "../workflows/findings.ts"
+import { checkArguments } from "./argument-check.ts"
 import type { McpService } from "./service.ts"
 
-interface Binding {
-  readonly serverUrl?: string
-  readonly instanceId?: string
-  readonly toolName?: string
+export interface BindingCheckDeps {
+  readonly mcp: Pick<McpService, "resolve" | "get">
+  readonly connectors: Connectors
+  /** Where this instance is reached; addresses below it name its own connectors. */
+  readonly publicUrl: string
 }
 
 /** Whether a step would find its instance and its tool, without making or calling anything (contract §3.6, G-11). */
-export function createBindingCheck(deps: { mcp: Pick<McpService, "resolve" | "get">; connectors: Connectors }) {
-  return async (caller: Caller, binding: Binding): Promise<BindingProblem | null> => {
-    const found = binding.instanceId
-      ? await namedInstance(deps.mcp, caller, binding.instanceId)
-      : await byAddress(deps.mcp, caller, binding.serverUrl ?? "")
-    if ("problem" in found && found.problem?.severity === "error") return found.problem
-    const connector = found.slug === null ? undefined : deps.connectors.get(found.slug)
-    const { toolName } = binding
-    if (connector && toolName && !toolName.includes("{{") && !connector.tools.some(t => t.name === toolName)) {
-      const message = `${connector.slug} has no tool ${toolName}; it has ${connector.tools.map(t => t.name).join(", ")}`
-      return { severity: "error", code: "mcp_tool_unknown", field: "tool_name", message }
+export function createBindingCheck(deps: BindingCheckDeps): BindingCheck {
+  return caller => {
+    const instances = new Map<string, Promise<Found>>()
+    return async binding => {
+      const { instanceId, serverUrl, toolName } = binding
+      const key = instanceId === undefined ? `u ${serverUrl}` : `i ${instanceId}`
+      const known = instances.get(key)
+      const looked = known ?? look(deps, caller, binding)
+      if (!known) instances.set(key, looked)
+      const { connector, problem } = await looked
+      const problems = problem ? [problem] : []
+      if (!connector || toolName === undefined || toolName.includes("{{")) return problems
+      return [...problems, ...checkTool(connector, toolName, binding)]
     }
-    return found.problem
   }
 }
 
 interface Found {
-  readonly slug: string | null
+  readonly connector: Connector | null
   readonly problem: BindingProblem | null
 }
 
-async function namedInstance(mcp: Pick<McpService, "get">, caller: Caller, id: string): Promise<Found> {
-  try {
-    return { slug: (await mcp.get(caller, id)).server_slug, problem: null }
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    const message = "there is no such instance in this project"
-    return { slug: null, problem: { severity: "error", code: "mcp_instance_unknown", field: "instance_id", message } }
+/** With the resolver's own sentences, which a failing step would give, too. */
+async function look({ mcp, connectors, publicUrl }: BindingCheckDeps, caller: Caller, binding: Binding): Promise<Found> {
+  const { instanceId, serverUrl = "" } = binding
+  const place = instanceId === undefined ? ".server_url" : ".instance_id"
+  const reference = instanceId === undefined ? { server_url: serverUrl } : { instance_id: instanceId }
+  const graph = { steps: [{ type: "mcp_call", ...reference }] }
+  const { resolved, unresolved } = await mcp.resolve(caller, { graph, create_missing: false })
+  const [instance] = resolved
+  if (instance) return await checkInstance(mcp, connectors, caller, instance.instance_id, place)
+
+  const reason = unresolved[0]?.reason ?? "unknown_server"
+  const message = unresolved[0]?.message ?? "the step names no server"
+  const slug = slugOfUrl(serverUrl, publicUrl) ?? ""
+  const connector = connectors.get(slug) ?? null
+  const unknown: BindingProblem = { severity: "error", code: "mcp_instance_unknown", place, message }
+  switch (reason) {
+    case "unknown_server": {
+      // An instance that there is, or an adapter of the catalog: right as drawn, but not here.
+      const isElsewhere = instanceId !== undefined || findAdapter(slug) !== undefined
+      if (!isElsewhere) return { connector: null, problem: unknown }
+      const code = "mcp_tool_input_schema_unavailable"
+      return { connector: null, problem: { severity: "warning", blocks: true, code, place, message } }
+    }
+    case "no_instance": {
+      if (!connector || missingKeys(connector.configSchema, {}).length > 0) return { connector, problem: unknown }
+      return { connector, problem: { severity: "warning", code: "mcp_instance_will_be_created", place, message } }
+    }
+    case "ambiguous":
+    case "foreign":
+      return { connector, problem: unknown }
   }
 }
 
-async function byAddress(mcp: Pick<McpService, "resolve">, caller: Caller, serverUrl: string): Promise<Found> {
-  const slug = /\/([^/]+)\/mcp\/?$/.exec(serverUrl)?.[1] ?? null
-  const { resolved, unresolved } = await mcp.resolve(caller, { server_urls: [serverUrl], create_missing: false })
-  if (resolved.length > 0) return { slug, problem: null }
-  const reason = unresolved[0]?.reason ?? "unknown_server"
-  if (reason === "no_instance") {
-    const message = `the project has no instance of ${serverUrl} yet; one is made at the first run if it needs no configuration`
-    return { slug, problem: { severity: "warning", code: "mcp_instance_will_be_created", field: "server_url", message } }
-  }
-  const message =
-    reason === "ambiguous"
-      ? `several instances serve ${serverUrl}; name one with instance_id`
-      : `no server has the address ${serverUrl}`
-  return { slug, problem: { severity: "error", code: "mcp_instance_unknown", field: "server_url", message } }
+async function checkInstance(
+  mcp: Pick<McpService, "get">,
+  connectors: Connectors,
+  caller: Caller,
+  id: string,
+  place: string,
+): Promise<Found> {
+  const instance = await mcp.get(caller, id)
+  const connector = connectors.get(instance.server_slug) ?? null
+  if (instance.has_connection) return { connector, problem: null }
+  const message = `the instance ${instance.name} lacks required configuration; complete its active config profile`
+  return { connector, problem: { severity: "warning", code: "mcp_connection_missing", place, message } }
+}
+
+function checkTool(connector: Connector, toolName: string, binding: Binding): readonly BindingProblem[] {
+  const names = connector.tools.map(t => t.name)
+  const tool = connector.tools.find(t => t.name === toolName.trim())
+  if (tool) return checkArguments(tool, binding.toolArgs)
+  const near = nearest(toolName, names)
+  return [
+    {
+      severity: "error",
+      code: "mcp_tool_unknown",
+      place: ".tool_name",
+      message: `${connector.name} has no tool ${JSON.stringify(toolName.slice(0, 120))}; it has ${names.join(", ")}`,
+      ...(near !== undefined && { suggestion: `did you mean ${near}?` }),
+    },
+  ]
 }

@@ -1,16 +1,16 @@
 import type { Plan } from "../../engine/graph.ts"
 import type { RunInput } from "../../engine/inputs.ts"
+import { buildInput } from "../../engine/start-input.ts"
 import type { RunFacts } from "../../engine/state.ts"
 import { type Caller, insufficientScope } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
-import type { JsonObject } from "../../kernel/json.ts"
+import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
 import { type Idempotency, RunExists } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { WorkflowService } from "../workflows/service.ts"
 import type { CommandAnswer } from "./contract.ts"
-import { buildInput } from "./start-input.ts"
 import type { RunRow, RunStore } from "./store.ts"
 
 export interface RunCommandsDeps {
@@ -41,7 +41,11 @@ export class RunCommands {
       case "pause":
         return await this.#control(caller, workflowId, params, { type: "Pause", by: caller.userId })
       case "resume":
-        return await this.#control(caller, workflowId, params, { type: "Resume", by: caller.userId })
+        return await this.#control(caller, workflowId, params, {
+          type: "Resume",
+          by: caller.userId,
+          overlays: overlaysOf(params),
+        })
       case "stop":
         return await this.#control(caller, workflowId, params, {
           type: "Stop",
@@ -77,6 +81,7 @@ export class RunCommands {
       startedAt: this.deps.clock.now(),
       input: buildInput(params, version.runSetup, version.inputSchema),
       excludedStepIds: excludedOf(params),
+      parent: null,
     }
     checkExcluded(plan, facts.excludedStepIds)
     try {
@@ -130,15 +135,27 @@ function refusal(status: string, pauseReason: string | null, input: RunInput): A
   return new AppError("conflict", `run is ${status}`, { code: "INVALID_RUN_STATE", fields: { status } })
 }
 
-/** Tools need their own scope (contract G-1). */
+/** Tools need their own scope (contract G-1), inside loops as well; what a called workflow does cannot be known here. */
 function requireToolScope(caller: Caller, plan: Plan): void {
   if (caller.scopes === null || caller.scopes.includes("mcp:execute")) return
-  if (!plan.steps.some(s => s.type.type === "mcp_call")) return
-  throw insufficientScope("mcp:execute")
+  if (callsTools(plan)) throw insufficientScope("mcp:execute")
+}
+
+function callsTools(plan: Plan): boolean {
+  return plan.steps.some(
+    s => s.type.type === "mcp_call" || s.type.type === "workflow_call" || (s.loop !== null && callsTools(s.loop.body)),
+  )
 }
 
 function answerOf(row: RunRow): CommandAnswer {
   return { run_id: row.id, workflow_id: row.workflowId, status: row.status, started_at: rfc3339(row.startedAt) }
+}
+
+/** Input for single steps of a run that is resumed (contract §4.6). */
+function overlaysOf(params: JsonObject): { readonly [stepId: string]: JsonObject } {
+  const sent = params.trigger_steps ?? {}
+  if (isJsonObject(sent) && Object.values(sent).every(isJsonObject)) return sent as { readonly [stepId: string]: JsonObject }
+  throw badParam("params.trigger_steps must be an object of objects, by step id")
 }
 
 /** A misspelt id would run what should not. */

@@ -21,6 +21,9 @@ export const runShape = t.Object({
   error: text,
   failed_step_id: text,
   created_by: t.String(),
+  /** The run and step that started this one by `workflow_call`. */
+  parent_run_id: text,
+  parent_step_id: text,
 })
 export type RunBody = typeof runShape.static
 
@@ -101,6 +104,23 @@ export const contextShape = t.Object({
   custom: t.Object({}),
 })
 export type ContextBody = typeof contextShape.static
+
+/** Why a step did or did not run; `because` goes from the step to the first cause. */
+export const explanationShape = t.Object({
+  run_id: t.String(),
+  step_id: t.String(),
+  status: t.String(),
+  message: t.String(),
+  because: t.Array(
+    t.Object({
+      kind: t.String(),
+      step_id: t.String(),
+      message: t.String(),
+      values: t.Optional(t.Record(t.String(), t.Unknown())),
+    }),
+  ),
+})
+export type ExplanationBody = typeof explanationShape.static
 
 export const commandShape = t.Object({
   command: t.String({ description: "start, pause, resume or stop" }),

@@ -12,6 +12,7 @@ import {
   commandShape,
   contextShape,
   eventListShape,
+  explanationShape,
   runListShape,
   runShape,
   summaryShape,
@@ -48,12 +49,18 @@ export const runRoutes = (deps: RunRoutesDeps) =>
             projectIds: caller.projectIds,
             ...filterOf(query),
             ...(query.workflow_id !== undefined && { workflowId: query.workflow_id }),
+            ...(query.parent_run_id !== undefined && { parentRunId: query.parent_run_id.toLowerCase() }),
           },
           pageOf(query),
         ),
       {
         permit: FEED,
-        query: t.Object({ ...pageQuery, ...filterQuery, workflow_id: t.Optional(t.String()) }),
+        query: t.Object({
+          ...pageQuery,
+          ...filterQuery,
+          workflow_id: t.Optional(t.String()),
+          parent_run_id: t.Optional(t.String()),
+        }),
         response: runListShape,
         detail: { summary: "Runs of all projects that the caller may view, newest first", description: PLACE, tags },
       },
@@ -118,6 +125,15 @@ export const runRoutes = (deps: RunRoutesDeps) =>
       response: contextShape,
       detail: { summary: "A run's input and the results of its steps", tags },
     })
+    .get(
+      "/workflows/:id/runs/:runID/steps/:stepID/explain",
+      ({ caller, params }) => deps.service.explain(caller, params.id, params.runID, params.stepID),
+      {
+        permit: READ,
+        response: explanationShape,
+        detail: { summary: "Why a step did or did not run", tags },
+      },
+    )
 
 function filterOf(query: { status?: string | string[]; since?: string }) {
   const statuses =

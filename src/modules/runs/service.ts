@@ -1,3 +1,4 @@
+import { explain } from "../../engine/explain.ts"
 import { isFinal, type RunState, type StepStatus } from "../../engine/state.ts"
 import type { Page } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
@@ -5,8 +6,8 @@ import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
-import type { ContextBody, EventBody, OrchestrationPhase, RunBody } from "./contract.ts"
-import { eventId } from "./event-id.ts"
+import type { ContextBody, ExplanationBody, OrchestrationPhase, RunBody } from "./contract.ts"
+import { eventBody } from "./event-body.ts"
 import type { RunFilter, RunRow, RunStore } from "./store.ts"
 
 export interface RunServiceDeps {
@@ -55,24 +56,7 @@ export class RunService {
     const row = await this.#row(caller, workflowId, runId)
     const plan = await this.deps.plans.planOf(workflowId, row.version)
     const { items, total } = await this.deps.store.events(runId, afterSeq, limit)
-    const events = items.map((e): EventBody => {
-      const step = e.stepId === null ? undefined : plan.steps[plan.indexOf.get(e.stepId) ?? -1]
-      const at = rfc3339(e.createdAt)
-      return {
-        id: eventId(runId, e.seq),
-        seq: e.seq,
-        run_id: runId,
-        workflow_id: workflowId,
-        step_id: e.stepId,
-        step_name: step?.name ?? null,
-        step_type: step?.type.type ?? null,
-        event_type: e.type,
-        type: e.type,
-        data: readable(e.data),
-        created_at: at,
-        timestamp: at,
-      }
-    })
+    const events = items.map(e => eventBody(runId, workflowId, plan, e))
     return { events, total, limit, after_seq: afterSeq }
   }
 
@@ -103,6 +87,23 @@ export class RunService {
     }
   }
 
+  async explain(caller: Caller, workflowId: string, runId: string, stepId: string): Promise<ExplanationBody> {
+    await this.#row(caller, workflowId, runId)
+    const state = await this.#state(runId)
+    const index = state.plan.indexOf.get(stepId)
+    if (index === undefined) throw new AppError("not_found", "the version that the run uses has no such step")
+    const { status, message, because } = explain(state, index)
+    return {
+      ...{ run_id: runId, step_id: stepId, status, message },
+      because: because.map(({ kind, stepId: step_id, message, values }) => ({
+        kind,
+        step_id,
+        message,
+        ...(values && { values }),
+      })),
+    }
+  }
+
   async #row(caller: Caller, workflowId: string, runId: string): Promise<RunRow> {
     const row = await this.deps.store.find(caller, workflowId, runId)
     if (!row) throw new AppError("not_found", "there is no such run of this workflow")
@@ -121,16 +122,6 @@ function phaseOf(state: RunState): OrchestrationPhase {
   if (state.status === "draining") return "draining"
   if (state.pauseReason === "human_task") return "waiting_human"
   return state.steps.every(s => s.status === "pending") ? "starting" : "running"
-}
-
-/** Moments inside `data` are numbers in the journal, and timestamps like all others in the API. */
-function readable(data: EventBody["data"]): EventBody["data"] {
-  const result: Record<string, unknown> = { ...(data as Record<string, unknown>) }
-  for (const name of ["retry_at", "expires_at", "drain_deadline"]) {
-    const value = result[name]
-    if (typeof value === "number") result[name] = rfc3339(value)
-  }
-  return result
 }
 
 export function runBody(row: RunRow): RunBody {
@@ -152,5 +143,7 @@ export function runBody(row: RunRow): RunBody {
     error: row.error,
     failed_step_id: row.failedStepId,
     created_by: row.createdBy,
+    parent_run_id: row.parentRunId,
+    parent_step_id: row.parent?.stepId ?? null,
   }
 }

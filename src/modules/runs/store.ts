@@ -10,6 +10,8 @@ export interface RunFilter {
   readonly tenantId: string
   readonly projectIds: readonly string[]
   readonly workflowId?: string
+  /** Runs that this run started. */
+  readonly parentRunId?: string
   readonly statuses?: readonly string[]
   /** Started at or after, ms. */
   readonly since?: number
@@ -47,6 +49,7 @@ export function createRunStore(db: Database): RunStore {
         eq(runs.tenantId, filter.tenantId),
         inArray(runs.projectId, [...filter.projectIds]),
         filter.workflowId === undefined ? undefined : eq(runs.workflowId, filter.workflowId),
+        filter.parentRunId === undefined ? undefined : eq(runs.parentRunId, filter.parentRunId),
         filter.statuses === undefined ? undefined : inArray(runs.status, [...filter.statuses]),
         filter.since === undefined ? undefined : gte(runs.startedAt, filter.since),
       )

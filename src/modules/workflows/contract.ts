@@ -84,15 +84,28 @@ export const versionListShape = t.Object({
   offset: t.Integer(),
 })
 
+/** `GET /v1/workflows/schema`. */
+export const graphSchemaShape = t.Record(t.String(), t.Unknown(), { description: "JSON Schema, draft 2020-12." })
+
+const names = (description: string) => t.Optional(t.Array(t.String(), { description }))
+
 export const validateShape = t.Nullable(
   t.Object({
-    graph: t.Optional(t.Unknown()),
-    params: t.Optional(t.Record(t.String(), t.Unknown())),
-    checks: t.Optional(t.Array(t.String())),
-    skip_checks: t.Optional(t.Array(t.String())),
-    step_ids: t.Optional(t.Array(t.String())),
-    mock_step_outputs: t.Optional(t.Record(t.String(), t.Unknown())),
-    assume_placeholder_outputs: t.Optional(t.Boolean()),
+    graph: t.Optional(t.Unknown({ description: "Default: the stored draft." })),
+    params: t.Optional(
+      t.Record(t.String(), t.Unknown(), { description: "As of a start; with them `input.*` of templates must resolve." }),
+    ),
+    checks: names("Replaces the default set."),
+    skip_checks: names("Leaves some out."),
+    step_ids: names("Limits the findings to these steps."),
+    mock_step_outputs: t.Optional(
+      t.Record(t.String(), t.Unknown(), {
+        description: "Results by step id: paths into them are checked, scripts tried with them.",
+      }),
+    ),
+    assume_placeholder_outputs: t.Optional(
+      t.Boolean({ description: "Tries scripts with an empty object for every result that is not given." }),
+    ),
   }),
 )
 

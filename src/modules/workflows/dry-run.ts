@@ -1,160 +1,142 @@
-import { checkConfig, checkDisabled, checkTemplates, documentOf, issue } from "../../engine/checks.ts"
+import { checkConfig, checkDisabled, checkEpisode, type Located, locate } from "../../engine/checks.ts"
+import { checkFields } from "../../engine/checks-fields.ts"
+import { checkTemplates } from "../../engine/checks-templates.ts"
 import { compilePlan, type Plan } from "../../engine/graph.ts"
-import type { Issue } from "../../engine/issues.ts"
+import { graphSchema } from "../../engine/graph-schema.ts"
+import { checkInputSchema } from "../../engine/input-schema.ts"
+import type { Known } from "../../engine/references.ts"
+import { unrunnable } from "../../engine/runnable.ts"
+import { buildInput } from "../../engine/start-input.ts"
 import type { StepTypes } from "../../engine/step-type.ts"
 import { checkStructure } from "../../engine/structure.ts"
 import type { Caller } from "../../http/permission.ts"
-import { type Clock, rfc3339 } from "../../kernel/clock.ts"
-import { AppError } from "../../kernel/errors.ts"
-import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
+import type { Clock } from "../../kernel/clock.ts"
+import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
+import { checkBindings, resolveBindings } from "./binding-checks.ts"
+import { type Check, checksAsked } from "./checks-asked.ts"
 import type { ReportBody, validateShape } from "./contract.ts"
+import type { BindingCheck, Finding, ScriptSandbox } from "./findings.ts"
+import { tryScripts } from "./lua-fixture.ts"
+import { hashOf, limitTo, qualified, reportOf } from "./report.ts"
+import { checkScripts } from "./script-checks.ts"
 import type { WorkflowService } from "./service.ts"
 
-/** The checks of this version, in their order. Other names of contract §3.6 answer `not_applicable`. */
-const CHECKS = ["graph", "dependencies", "step_config", "templates", "lua_syntax", "mcp_bindings", "disabled_steps"] as const
-type Check = (typeof CHECKS)[number]
+export interface DryRunDeps extends ScriptSandbox {
+  readonly workflows: Pick<WorkflowService, "row">
+  readonly types: StepTypes
+  readonly clock: Clock
+  readonly checkBinding: BindingCheck
+}
+
+/** What one validation looks at. */
+interface Subject {
+  readonly caller: Caller
+  readonly graph: unknown
+  readonly structural: readonly Finding[]
+  /** Null when the structure is broken. */
+  readonly compiled: { readonly plan: Plan; readonly graph: JsonObject; readonly steps: readonly Located[] } | null
+  readonly inputSchema: Json | null
+  readonly known: Known
+  /** Whether the caller gave anything that scripts can be tried with. */
+  readonly hasFixture: boolean
+  readonly placeholders: boolean
+}
 
 const DEPENDENCY_CODES: ReadonlySet<string> = new Set(["dependency_missing", "dependency_cycle"])
 
-export interface DryRunDeps {
-  readonly workflows: WorkflowService
-  readonly types: StepTypes
-  readonly clock: Clock
-  /** Compiles a script without running it. */
-  readonly checkLua: (script: string) => Promise<{ ok: true } | { ok: false; line: number | null; message: string }>
-  /** Why a binding would not find its tool; null when it would. */
-  readonly checkBinding: (
-    caller: Caller,
-    binding: { serverUrl?: string; instanceId?: string; toolName?: string },
-  ) => Promise<BindingProblem | null>
-}
-
-export interface BindingProblem {
-  readonly severity: "error" | "warning"
-  /** e.g. `mcp_instance_unknown`, `mcp_instance_will_be_created` (contract G-11). */
-  readonly code: string
-  readonly field: "server_url" | "instance_id" | "tool_name"
-  readonly message: string
-}
-
-/** Validates a graph without running anything (contract §3.6). */
+/** Validates a graph without calling a tool or a model (contract §3.6). Scripts run only with values that were given. */
 export class DryRun {
-  constructor(private readonly deps: DryRunDeps) {}
+  /** JSON Schema of graphs. */
+  readonly graphSchema: JsonObject
+  readonly #schemaHash: string
 
+  constructor(private readonly deps: DryRunDeps) {
+    this.graphSchema = graphSchema(deps.types)
+    this.#schemaHash = hashOf(this.graphSchema)
+  }
+
+  /** Throws `bad_request` for an unknown check or step, and for `params` that a start would refuse. */
   async validate(caller: Caller, id: string, body: typeof validateShape.static): Promise<ReportBody> {
     const workflow = await this.deps.workflows.row(caller, id)
+    const asked = checksAsked(body?.checks, body?.skip_checks)
     const graph = body?.graph ?? workflow.graph
-    const asked = this.#asked(body?.checks, body?.skip_checks)
-    const structural = checkStructure(graph, this.deps.types)
-    const findings = new Map<string, readonly Issue[]>()
-    findings.set(
-      "graph",
-      structural.filter(i => !DEPENDENCY_CODES.has(i.code)),
-    )
-    findings.set(
-      "dependencies",
-      structural.filter(i => DEPENDENCY_CODES.has(i.code)),
-    )
-    const plan = structural.length === 0 && isJsonObject(graph) ? compilePlan(graph, this.deps.types) : null
-    if (plan) {
-      const payload = body?.params?.trigger_payload
-      const input = isJsonObject(payload) ? payload : null
-      for (const check of asked) {
-        if (!findings.has(check)) findings.set(check, await this.#run(check, caller, plan, graph as JsonObject, input))
-      }
+    const inputSchema = (isJsonObject(graph) ? graph.input_schema : undefined) ?? workflow.inputSchema
+    const params = body?.params as JsonObject | undefined // it came as JSON
+    const input = params === undefined ? null : buildInput(params, workflow.runSetup, inputSchema)
+    const subject: Subject = {
+      ...{ caller, graph, inputSchema, ...this.#compiled(graph) },
+      known: { input, inputSchema, outputs: (body?.mock_step_outputs ?? {}) as JsonObject },
+      hasFixture: input !== null || body?.mock_step_outputs !== undefined || body?.assume_placeholder_outputs === true,
+      placeholders: body?.assume_placeholder_outputs === true,
     }
-    return this.#report(asked, findings, plan, graph)
-  }
-
-  #asked(checks: readonly string[] | undefined, skipped: readonly string[] = []): readonly string[] {
-    const asked = checks && checks.length > 0 ? checks : CHECKS
-    return asked.filter(c => !skipped.includes(c))
-  }
-
-  async #run(check: string, caller: Caller, plan: Plan, graph: JsonObject, input: JsonObject | null): Promise<readonly Issue[]> {
-    switch (check as Check) {
-      case "step_config":
-        return checkConfig(plan, graph)
-      case "templates":
-        return checkTemplates(plan, input)
-      case "lua_syntax":
-        return await this.#checkScripts(plan, graph)
-      case "mcp_bindings":
-        return await this.#checkBindings(caller, plan, graph)
-      case "disabled_steps":
-        return checkDisabled(plan)
-      default:
-        return []
+    const limit = limitTo(body?.step_ids, subject.compiled?.plan ?? null)
+    const findings = new Map<Check, readonly Finding[] | null | "blocked">()
+    for (const check of asked) {
+      const found = await this.#run(check, subject)
+      findings.set(check, Array.isArray(found) ? found.filter(limit) : found)
     }
-  }
-
-  async #checkScripts(plan: Plan, graph: JsonObject): Promise<readonly Issue[]> {
-    const found: Issue[] = []
-    for (const step of plan.steps.filter(s => s.type.type === "lua_script")) {
-      const { script } = documentOf(graph, step)
-      if (typeof script !== "string") continue
-      const verdict = await this.deps.checkLua(script)
-      if (!verdict.ok) found.push(issue("lua_syntax_error", step, "script", verdict.message))
-    }
-    return found
-  }
-
-  async #checkBindings(caller: Caller, plan: Plan, graph: JsonObject): Promise<readonly Issue[]> {
-    const found: Issue[] = []
-    for (const step of plan.steps.filter(s => s.type.type === "mcp_call")) {
-      const { server_url, instance_id, tool_name } = documentOf(graph, step)
-      if (typeof server_url !== "string" && typeof instance_id !== "string") {
-        found.push(issue("mcp_binding_missing", step, "server_url", "names neither server_url nor instance_id"))
-        continue
-      }
-      const problem = await this.deps.checkBinding(caller, {
-        ...(typeof server_url === "string" && { serverUrl: server_url }),
-        ...(typeof instance_id === "string" && { instanceId: instance_id }),
-        ...(typeof tool_name === "string" && { toolName: tool_name }),
-      })
-      if (problem) found.push({ ...issue(problem.code, step, problem.field, problem.message), severity: problem.severity })
-    }
-    return found
-  }
-
-  #report(
-    asked: readonly string[],
-    findings: ReadonlyMap<string, readonly Issue[]>,
-    plan: Plan | null,
-    graph: unknown,
-  ): ReportBody {
-    const issues = asked.flatMap(check => findings.get(check) ?? [])
-    const performed = asked.filter(
-      c => (CHECKS as readonly string[]).includes(c) && (plan || c === "graph" || c === "dependencies"),
-    )
-    const failed = (check: string) => (findings.get(check) ?? []).some(i => i.severity === "error")
-    const results = asked.map(check => {
-      if (!(CHECKS as readonly string[]).includes(check)) return [check, "not_applicable"] as const
-      if (!performed.includes(check)) return [check, "blocked"] as const
-      return [check, failed(check) ? "failed" : "passed"] as const
+    return reportOf({
+      findings,
+      structural: subject.structural,
+      graph,
+      order: subject.compiled ? subject.compiled.plan.topological.map(i => subject.compiled!.plan.steps[i]!.id) : [],
+      schemaHash: this.#schemaHash,
+      now: this.deps.clock.now(),
     })
-    const blockers = issues.filter(i => i.severity === "error")
-    const readiness = blockers.length === 0 ? "ready" : "blocked"
-    return {
-      valid: blockers.length === 0,
-      readiness,
-      blockers: blockers.map(i => i.message),
-      checks_performed: performed,
-      check_results: Object.fromEntries(results),
-      issues: issues.map(i => ({ ...i })),
-      topological_order: plan ? plan.topological.map(i => plan.steps[i]!.id) : [],
-      validation_evidence: {
-        graph_hash: hashOf(graph),
-        workflow_graph_schema_hash: null,
-        validated_at: rfc3339(this.deps.clock.now()),
-        readiness,
-        checks_performed: performed,
-      },
+  }
+
+  #compiled(graph: unknown): Pick<Subject, "structural" | "compiled"> {
+    const structural = qualified(checkStructure(graph, this.deps.types), graph)
+    if (structural.length > 0 || !isJsonObject(graph)) return { structural: this.#foreign(graph, structural), compiled: null }
+    const plan = compilePlan(graph, this.deps.types)
+    return { structural, compiled: { plan, graph, steps: locate(plan, graph) } }
+  }
+
+  /** A type that the contract knows and no version runs is told as such, not as unknown. */
+  #foreign(graph: unknown, structural: readonly Finding[]): readonly Finding[] {
+    const foreign = new Map(unrunnable(graph, this.deps.types).map(issue => [issue.json_path, issue]))
+    return structural.map(issue => (issue.code === "unknown_step_type" ? (foreign.get(issue.json_path) ?? issue) : issue))
+  }
+
+  /** What a check found; null when there is nothing that it could look at. */
+  async #run(check: Check, subject: Subject): Promise<readonly Finding[] | null | "blocked"> {
+    const { structural, graph, inputSchema, compiled } = subject
+    switch (check) {
+      case "graph":
+        return structural.filter(i => !DEPENDENCY_CODES.has(i.code))
+      case "dependencies":
+        return structural.filter(i => DEPENDENCY_CODES.has(i.code))
+      case "graph_schema":
+        return checkFields(graph, this.deps.types)
+      case "input_schema":
+        return inputSchema === null ? null : checkInputSchema(inputSchema, "$.input_schema")
+      case "tenantdata_upsert":
+        return null // this version has no such tool
+      default:
+        return compiled ? await this.#look(check, subject, compiled) : "blocked"
     }
   }
-}
 
-function hashOf(graph: unknown): string {
-  if (graph === undefined) throw new AppError("bad_request", "there is no graph to validate")
-  return new Bun.CryptoHasher("sha256").update(JSON.stringify(graph)).digest("hex")
+  async #look(
+    check: Exclude<Check, "graph" | "dependencies" | "graph_schema" | "input_schema" | "tenantdata_upsert">,
+    subject: Subject,
+    { plan, graph, steps }: NonNullable<Subject["compiled"]>,
+  ): Promise<readonly Finding[] | null> {
+    switch (check) {
+      case "step_config":
+        return [...unrunnable(graph, this.deps.types), ...checkConfig(steps), ...checkEpisode(plan, steps)]
+      case "templates":
+        return checkTemplates(plan, steps, subject.known)
+      case "lua_syntax":
+        return await checkScripts(steps, this.deps)
+      case "mcp_bindings":
+        return checkBindings(steps)
+      case "mcp_resolve":
+        return await resolveBindings(steps, subject.caller, this.deps.checkBinding)
+      case "disabled_steps":
+        return checkDisabled(steps)
+      case "lua_fixture":
+        return subject.hasFixture ? await tryScripts(plan, steps, subject.known, subject.placeholders, this.deps) : null
+    }
+  }
 }

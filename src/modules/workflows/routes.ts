@@ -4,6 +4,7 @@ import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, READ_WORKFLOWS, WRITE_WORKFLOWS } from "../../http/permission.ts"
 import {
   createWorkflowShape,
+  graphSchemaShape,
   patchWorkflowShape,
   publishShape,
   reportShape,
@@ -34,6 +35,11 @@ export const workflowRoutes = (deps: { gate: Gate; workflows: WorkflowService; d
       body: createWorkflowShape,
       response: { 201: workflowShape },
       detail: { summary: "Create a workflow as a draft", tags },
+    })
+    .get("/schema", () => deps.dryRun.graphSchema, {
+      permit: READ,
+      response: graphSchemaShape,
+      detail: { summary: "JSON Schema of a workflow's graph", tags },
     })
     .get("/:id", ({ caller, params }) => deps.workflows.get(caller, params.id), {
       permit: READ,

@@ -1,4 +1,6 @@
-import { compilePlan, type Plan, stepDocuments } from "../../engine/graph.ts"
+import { compilePlan, type Plan } from "../../engine/graph.ts"
+import { refusedInputSchema } from "../../engine/input-schema.ts"
+import { unrunnable } from "../../engine/runnable.ts"
 import type { StepTypes } from "../../engine/step-type.ts"
 import { checkStructure } from "../../engine/structure.ts"
 import type { Page } from "../../http/paging.ts"
@@ -14,9 +16,6 @@ import type { VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
 
 /** Plans kept compiled. Versions never change, so they never go stale. */
 const PLANS_MAX = 500
-
-/** Execution controls that change what runs, and that the engine does not know yet. */
-const UNAVAILABLE_FIELDS = ["no_auto_start", "terminal", "skip_when", "input_allowlist"]
 
 export interface WorkflowDraft {
   readonly name: string
@@ -56,9 +55,9 @@ export class WorkflowService implements PlanSource {
       name: draft.name,
       description: draft.description ?? "",
       status: "draft",
-      graph: this.#checked(draft.graph),
+      graph: this.#checkedDraft(draft.graph),
       runSetup: draft.run_setup ?? null,
-      inputSchema: draft.input_schema ?? null,
+      inputSchema: checkedSchema(draft.input_schema) ?? null,
       latestVersion: null,
       createdBy: caller.userId,
       updatedBy: caller.userId,
@@ -76,9 +75,9 @@ export class WorkflowService implements PlanSource {
     const done = await this.deps.store.patch(caller, id, {
       ...(changes.name !== undefined && { name: changes.name }),
       ...(changes.description !== undefined && { description: changes.description }),
-      ...(changes.graph !== undefined && { graph: this.#checked(changes.graph) }),
+      ...(changes.graph !== undefined && { graph: this.#checkedDraft(changes.graph) }),
       ...(changes.run_setup !== undefined && { runSetup: changes.run_setup }),
-      ...(changes.input_schema !== undefined && { inputSchema: changes.input_schema }),
+      ...(changes.input_schema !== undefined && { inputSchema: checkedSchema(changes.input_schema) }),
       updatedBy: caller.userId,
       updatedAt: this.deps.clock.now(),
     })
@@ -94,10 +93,10 @@ export class WorkflowService implements PlanSource {
   async publish(caller: Caller, id: string, body: { changelog?: string; input_schema?: unknown } | null): Promise<VersionBody> {
     const row = await this.deps.store.publish(caller, id, {
       changelog: body?.changelog ?? "",
-      inputSchema: body?.input_schema as Json | undefined,
+      inputSchema: checkedSchema(body?.input_schema as Json | undefined), // it came as JSON
       by: caller.userId,
       at: this.deps.clock.now(),
-      check: graph => void this.#checked(graph),
+      check: graph => void this.#checkedDraft(graph),
     })
     if (!row) throw await this.#whyNot(caller, id)
     return versionBody(row)
@@ -130,17 +129,8 @@ export class WorkflowService implements PlanSource {
 
   /** Refuses what this version stores but could not run as its author meant it. */
   requireRunnable(version: VersionRow): void {
-    for (const step of stepDocuments(version.graph)) {
-      const type = this.deps.types.get(String(step.type))
-      if (type?.runs === "unavailable") {
-        const sentence = `step ${String(step.id)} is of type ${type.type}, which this version cannot run yet`
-        throw new AppError("invalid", sentence, { code: "STEP_TYPE_UNAVAILABLE" })
-      }
-      const field = UNAVAILABLE_FIELDS.find(name => isMeant(step[name]))
-      if (field === undefined) continue
-      const sentence = `step ${String(step.id)} uses ${field}, which this version cannot follow yet; remove it to run the workflow`
-      throw new AppError("invalid", sentence, { code: "STEP_FIELD_UNAVAILABLE" })
-    }
+    const [first] = unrunnable(version.graph, this.deps.types)
+    if (first) throw new AppError("invalid", first.message, { code: "STEP_TYPE_UNAVAILABLE" })
   }
 
   async planOf(workflowId: string, version: number): Promise<Plan> {
@@ -163,6 +153,12 @@ export class WorkflowService implements PlanSource {
     return plan
   }
 
+  #checkedDraft(graph: unknown): JsonObject {
+    const checked = this.#checked(graph)
+    checkedSchema(checked.input_schema)
+    return checked
+  }
+
   #checked(graph: unknown): JsonObject {
     const issues = checkStructure(graph, this.deps.types)
     if (issues.length === 0 && isJsonObject(graph)) return graph
@@ -180,14 +176,12 @@ export class WorkflowService implements PlanSource {
   }
 }
 
-function isMeant(value: Json | undefined): boolean {
-  return !(
-    value === undefined ||
-    value === null ||
-    value === false ||
-    value === "" ||
-    (Array.isArray(value) && value.length === 0)
-  )
+/** Throws `invalid` for what is neither an object's schema nor a list of fields (contract §3.7). */
+function checkedSchema<Schema extends Json | undefined>(schema: Schema): Schema {
+  const refused = refusedInputSchema(schema)
+  if (refused === null) return schema
+  const issue = { severity: "error", code: "input_schema_invalid", message: refused, json_path: "$.input_schema" }
+  throw new AppError("invalid", refused, { fields: { issues: [issue] } })
 }
 
 function archived(): AppError {

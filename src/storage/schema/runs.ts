@@ -1,4 +1,5 @@
 import { isNotNull, isNull } from "drizzle-orm"
+import type { ParentStep } from "../../engine/state.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import type { ColumnKit } from "../columns.ts"
 
@@ -22,6 +23,9 @@ export const defineRuns = (k: ColumnKit) => {
       input: k.json<JsonObject>("input").notNull(),
       /** Auto roots that the caller excluded; null for none. */
       excludedStepIds: k.json<string[]>("excluded_step_ids"),
+      /** The run that started this one by `workflow_call`, and which of its steps; null for the others. */
+      parentRunId: k.text("parent_run_id"),
+      parent: k.json<ParentStep>("parent"),
       createdBy: k.text("created_by").notNull(),
       startedAt: k.ms("started_at").notNull(),
       completedAt: k.ms("completed_at"),
@@ -42,6 +46,7 @@ export const defineRuns = (k: ColumnKit) => {
       k.index("runs_workflow").on(t.workflowId, t.startedAt),
       k.index("runs_live").on(t.tenantId, t.projectId, t.startedAt).where(isNull(t.completedAt)),
       k.index("runs_owner").on(t.ownerBootId).where(isNotNull(t.ownerBootId)),
+      k.index("runs_parent").on(t.parentRunId).where(isNotNull(t.parentRunId)),
       k.index("runs_wake").on(t.wakeAt).where(isNotNull(t.wakeAt)),
       k.unique("runs_idempotency").on(t.projectId, t.idempotencyKey).where(isNotNull(t.idempotencyKey)),
     ],

@@ -47,6 +47,8 @@ describe("start", () => {
       error: null,
       failed_step_id: null,
       created_by: world.people.contributor.userId,
+      parent_run_id: null,
+      parent_step_id: null,
     })
   })
 
@@ -68,13 +70,14 @@ describe("start", () => {
     expect([answer.status, answer.body.code]).toEqual([422, "WORKFLOW_NOT_PUBLISHED"])
   })
 
-  test("of a step type or a control that this version cannot run is refused, naming it", async () => {
-    const loop = await start(await world.workflow({ steps: [{ id: "w", type: "while" }] }))
-    expect([loop.status, loop.body.code]).toEqual([422, "STEP_TYPE_UNAVAILABLE"])
-    expect(loop.body.error).toContain("while")
-    const gated = await start(await world.workflow({ steps: [{ id: "g", type: "human_task", no_auto_start: true }] }))
-    expect([gated.status, gated.body.code]).toEqual([422, "STEP_FIELD_UNAVAILABLE"])
-    expect(gated.body.error).toContain("no_auto_start")
+  test("of a step type that this version cannot run is refused, naming it, inside a loop as well", async () => {
+    const model = { id: "m", type: "llm_call" }
+    const loop = { id: "l", type: "for_each", for_each_items: [1], for_each_body_steps: [model] }
+    for (const step of [model, loop]) {
+      const answer = await start(await world.workflow({ steps: [step] }))
+      expect([answer.status, answer.body.code]).toEqual([422, "STEP_TYPE_UNAVAILABLE"])
+      expect(answer.body.error).toContain("llm_call")
+    }
   })
 
   test("runs the newest version, or the one asked for; the draft never", async () => {

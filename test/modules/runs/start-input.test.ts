@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { buildInput } from "../../../src/engine/start-input.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { RUN_INPUT_MAX_BYTES } from "../../../src/kernel/limits.ts"
-import { buildInput } from "../../../src/modules/runs/start-input.ts"
 
 const SAVED = { trigger_payload: { k: "saved", saved: 1 }, trigger_steps: { a: { prompt: "saved", keep: 1 }, b: { x: 1 } } }
 const SCHEMA = { type: "object", properties: { k: { default: "schema" }, extra: { default: "schema" } } }

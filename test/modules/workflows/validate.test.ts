@@ -11,7 +11,23 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
-const CHECKS = ["graph", "dependencies", "step_config", "templates", "lua_syntax", "mcp_bindings", "disabled_steps"]
+/** All checks, and what each answers for a sound graph of scripts alone. */
+const SOUND = {
+  graph: "passed",
+  graph_schema: "passed",
+  dependencies: "passed",
+  step_config: "passed",
+  templates: "passed",
+  lua_syntax: "passed",
+  mcp_bindings: "not_applicable",
+  mcp_resolve: "not_applicable",
+  disabled_steps: "passed",
+  input_schema: "not_applicable",
+  lua_fixture: "not_applicable",
+  tenantdata_upsert: "not_applicable",
+}
+const CHECKS = Object.keys(SOUND)
+const PERFORMED = Object.entries(SOUND).flatMap(([check, state]) => (state === "passed" ? [check] : []))
 const SQLITE = "https://router.agentruntime.io/sqlite/mcp"
 
 async function report(body: unknown, workflow = id) {
@@ -28,16 +44,16 @@ test("an empty body validates the stored draft, and the report has every documen
       valid: true,
       readiness: "ready",
       blockers: [],
-      checks_performed: CHECKS,
-      check_results: Object.fromEntries(CHECKS.map(c => [c, "passed"])),
+      checks_performed: PERFORMED,
+      check_results: SOUND,
       issues: [],
       topological_order: ["a"],
       validation_evidence: {
         graph_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
-        workflow_graph_schema_hash: null,
+        workflow_graph_schema_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
         validated_at: expect.stringMatching(/Z$/),
         readiness: "ready",
-        checks_performed: CHECKS,
+        checks_performed: PERFORMED,
       },
     })
   }
@@ -84,7 +100,9 @@ describe("a check fails for its own graph", () => {
     ["dependencies", "dependency_cycle", [{ id: "a", type: "human_task", depends_on: ["a"] }]],
     ["step_config", "step_config_missing_field", [{ id: "a", type: "lua_script" }]],
     ["step_config", "script_too_large", [{ id: "a", type: "lua_script", script: `--${"x".repeat(65_536)}` }]],
-    ["step_config", "graph_schema_validation", [{ id: "a", type: "lua_script", script: { no: "text" } }]],
+    ["graph_schema", "graph_schema_validation", [{ id: "a", type: "lua_script", script: { no: "text" } }]],
+    ["graph_schema", "graph_schema_validation", [{ id: "a", type: "human_task", depend_on: [] }]],
+    ["step_config", "step_type_unavailable", [{ id: "a", type: "llm_call" }]],
     ["templates", "template_unresolved", [{ id: "a", type: "human_task", task_payload: "{{nowhere.x}}" }]],
     ["templates", "template_unresolved", [{ id: "a", type: "human_task", task_payload: "{{steps.b.result.x}}" }]],
     ["templates", "template_unresolved", [{ id: "a", type: "human_task", task_payload: "{{ input." }]],
@@ -99,16 +117,16 @@ describe("a check fails for its own graph", () => {
     ["lua_syntax", "lua_syntax_error", [{ id: "a", type: "lua_script", script: "return {" }]],
     ["mcp_bindings", "mcp_binding_missing", [{ id: "a", type: "mcp_call", tool_name: "sqlite_query" }]],
     [
-      "mcp_bindings",
+      "mcp_resolve",
       "mcp_instance_unknown",
       [{ id: "a", type: "mcp_call", tool_name: "t", instance_id: "00000000-0000-7000-8000-000000000000" }],
     ],
     [
-      "mcp_bindings",
+      "mcp_resolve",
       "mcp_instance_unknown",
       [{ id: "a", type: "mcp_call", tool_name: "t", server_url: "https://example.test/none/mcp" }],
     ],
-    ["mcp_bindings", "mcp_tool_unknown", [{ id: "a", type: "mcp_call", tool_name: "sqlite_nothing", server_url: SQLITE }]],
+    ["mcp_resolve", "mcp_tool_unknown", [{ id: "a", type: "mcp_call", tool_name: "sqlite_nothing", server_url: SQLITE }]],
   ] as const)("%s: %s", async (check, code, steps) => {
     const body = await report({ graph: { steps } })
     expect(body).toMatchObject({ valid: false, readiness: "blocked", check_results: { [check]: "failed" } })
@@ -120,7 +138,7 @@ describe("a check fails for its own graph", () => {
     // The others are not blamed for it.
     const failed = Object.keys(body.check_results).filter(c => body.check_results[c] === "failed")
     expect(failed).toContain(check)
-    if (code !== "script_too_large" && check !== "mcp_bindings") expect(failed).toEqual([check])
+    expect(failed).toEqual([check])
   })
 
   test("disabled_steps only warns", async () => {
@@ -132,7 +150,7 @@ describe("a check fails for its own graph", () => {
   test("an instance that a run would make is a warning; one that is there is nothing", async () => {
     const steps = [{ id: "a", type: "mcp_call", tool_name: "sqlite_query", server_url: SQLITE, tool_args: { sql: "SELECT 1" } }]
     const body = await report({ graph: { steps } })
-    expect(body).toMatchObject({ valid: true, check_results: { mcp_bindings: "passed" } })
+    expect(body).toMatchObject({ valid: true, check_results: { mcp_resolve: "passed" } })
     expect(body.issues).toEqual([expect.objectContaining({ severity: "warning", code: "mcp_instance_will_be_created" })])
     const made = await world.call(caller, "POST", "/v1/mcp/instances", { server_id: "sqlite" })
     expect((await report({ graph: { steps } })).issues).toEqual([])
@@ -149,15 +167,20 @@ describe("a check fails for its own graph", () => {
 test("a broken structure blocks the checks that need a plan, and all its findings are told at once", async () => {
   const body = await ofSteps({ id: "a", type: "http" }, { type: "human_task" }, { id: "c", type: "lua_script" })
   expect(codes(body)).toEqual(["unknown_step_type", "step_config_missing_field"])
-  expect(body.checks_performed).toEqual(["graph", "dependencies"])
+  expect(body.checks_performed).toEqual(["graph", "graph_schema", "dependencies"])
   expect(body.check_results).toEqual({
     graph: "failed",
+    graph_schema: "passed",
     dependencies: "passed",
     step_config: "blocked",
     templates: "blocked",
     lua_syntax: "blocked",
     mcp_bindings: "blocked",
+    mcp_resolve: "blocked",
     disabled_steps: "blocked",
+    input_schema: "not_applicable",
+    lua_fixture: "blocked",
+    tenantdata_upsert: "not_applicable",
   })
   expect(body.topological_order).toEqual([])
 })
@@ -197,25 +220,50 @@ describe("which checks run", () => {
   })
 
   test("`skip_checks` leaves some out", async () => {
-    const body = await report({ graph, skip_checks: ["lua_syntax", "disabled_steps", "no_such_check"] })
+    const body = await report({ graph, skip_checks: ["lua_syntax", "disabled_steps"] })
     expect(Object.keys(body.check_results)).toEqual(CHECKS.filter(c => c !== "lua_syntax" && c !== "disabled_steps"))
     expect(body).toMatchObject({ valid: true, issues: [] })
   })
 
-  test("a check that this version does not have is not_applicable, and was not performed", async () => {
-    const body = await report({ graph, checks: ["graph", "input_schema", "mcp_resolve", "graph_schema", "made_up"] })
-    expect(body.check_results).toEqual({
-      graph: "passed",
-      input_schema: "not_applicable",
-      mcp_resolve: "not_applicable",
-      graph_schema: "not_applicable",
-      made_up: "not_applicable",
-    })
-    expect(body.checks_performed).toEqual(["graph"])
+  test.each([["checks"], ["skip_checks"]])("an unknown name in `%s` is refused, and the known ones are told", async field => {
+    const answer = await world.call(caller, "POST", `/v1/workflows/${id}/validate`, { [field]: ["graph", "luasyntax"] })
+    expect([answer.status, answer.body.code]).toEqual([400, "INVALID_BODY"])
+    expect(answer.body.error).toContain("luasyntax")
+    for (const check of CHECKS) expect(answer.body.error).toContain(check)
+  })
+
+  test("what keeps the graph from being read is told whatever was asked, and nothing is ready", async () => {
+    const broken = { steps: [{ id: "a", type: "human_task", depends_on: ["b"] }] }
+    const body = await report({ graph: broken, checks: ["templates"] })
+    expect(body).toMatchObject({ valid: false, readiness: "blocked", check_results: { templates: "blocked" } })
+    expect(codes(body)).toEqual(["dependency_missing"])
   })
 })
 
-describe("params.trigger_payload", () => {
+describe("`step_ids` limits the findings", () => {
+  const graph = {
+    steps: [
+      { id: "a", type: "lua_script", script: "x =" },
+      { id: "b", type: "lua_script", script: "return {}" },
+    ],
+  }
+
+  test("to these steps, and the results of checks with them", async () => {
+    expect(codes(await report({ graph, step_ids: ["a"] }))).toEqual(["lua_syntax_error"])
+    expect(await report({ graph, step_ids: ["b"] })).toMatchObject({
+      readiness: "ready",
+      check_results: { lua_syntax: "passed" },
+    })
+  })
+
+  test("an unknown one is refused, for nothing found about it would say nothing", async () => {
+    const answer = await world.call(caller, "POST", `/v1/workflows/${id}/validate`, { graph, step_ids: ["zzz"] })
+    expect([answer.status, answer.body.code]).toEqual([400, "INVALID_BODY"])
+    expect(answer.body.error).toContain("zzz")
+  })
+})
+
+describe("params", () => {
   const graph = { steps: [{ id: "a", type: "human_task", task_payload: { t: "{{input.topic}}", o: '{{input.other | "x"}}' } }] }
 
   test("without one, `input` is not judged", async () => {
@@ -226,9 +274,89 @@ describe("params.trigger_payload", () => {
     expect((await report({ graph, params: { trigger_payload: { topic: "x" } } })).valid).toBe(true)
     const body = await report({ graph, params: { trigger_payload: { other: "x" } } })
     expect(body.issues).toEqual([
-      expect.objectContaining({ code: "template_unresolved", step_id: "a", json_path: "$.steps[0].task_payload" }),
+      expect.objectContaining({ code: "template_unresolved", step_id: "a", json_path: "$.steps[0].task_payload.t" }),
     ])
   })
+
+  test("are read as a start reads them: bare keys, saved defaults, defaults of the input schema", async () => {
+    const own = await world.workflow(graph, {
+      publish: false,
+      run_setup: { trigger_payload: { topic: "saved" } },
+    })
+    const ready = async (params: object, more: object = {}) => (await report({ params, ...more }, own)).valid
+    expect(await ready({})).toBe(false)
+    expect(await ready({ topic: "bare" })).toBe(true)
+    expect(await ready({ use_run_setup_defaults: true })).toBe(true)
+    expect(await ready({ trigger_steps: { a: { topic: "for this step" } } })).toBe(true)
+    const withSchema = { ...graph, input_schema: { type: "object", properties: { topic: { type: "string", default: "x" } } } }
+    expect(await ready({}, { graph: withSchema })).toBe(true)
+  })
+
+  test("that a start would refuse are refused", async () => {
+    const answer = await world.call(caller, "POST", `/v1/workflows/${id}/validate`, { graph, params: { trigger_payload: [] } })
+    expect([answer.status, answer.body.error]).toEqual([400, "invalid request body: params.trigger_payload must be an object"])
+  })
+
+  test("an input schema alone says which fields there are", async () => {
+    const input_schema = { type: "object", properties: { topik: { type: "string" } } }
+    const body = await report({ graph: { ...graph, input_schema } })
+    expect(body.issues).toEqual([expect.objectContaining({ code: "template_unresolved", suggestion: "did you mean topik?" })])
+  })
+})
+
+describe("an input schema that is neither an object's nor a list of fields", () => {
+  const bad = { name: "string" }
+
+  test("is refused with 422 when a workflow is made, changed or published", async () => {
+    const own = await world.workflow(LUA_GRAPH, { publish: false })
+    const answers = [
+      await world.call(caller, "POST", "/v1/workflows", { name: "n", graph: LUA_GRAPH, input_schema: bad }),
+      await world.call(caller, "POST", "/v1/workflows", { name: "n", graph: { ...LUA_GRAPH, input_schema: bad } }),
+      await world.call(caller, "PATCH", `/v1/workflows/${own}`, { input_schema: bad }),
+      await world.call(caller, "POST", `/v1/workflows/${own}/versions`, { input_schema: bad }),
+    ]
+    for (const { status, body } of answers) {
+      expect([status, body.code, body.issues?.[0]?.code]).toEqual([422, "VALIDATION_ERROR", "input_schema_invalid"])
+    }
+    expect((await world.call(caller, "PATCH", `/v1/workflows/${own}`, { input_schema: null })).status).toBe(200)
+    expect((await world.call(caller, "PATCH", `/v1/workflows/${own}`, { input_schema: [{ name: "a" }] })).status).toBe(200)
+  })
+
+  test("is a finding of the dry run", async () => {
+    const body = await report({ graph: { ...LUA_GRAPH, input_schema: bad } })
+    expect(body).toMatchObject({ valid: false, check_results: { input_schema: "failed" } })
+    expect(body.issues[0]).toMatchObject({ code: "input_schema_invalid", json_path: "$.input_schema" })
+  })
+})
+
+test("the schema of graphs is served to whoever may read workflows, and its hash is in every report", async () => {
+  const viewer = world.as(world.people.viewer)
+  const { status, text, body } = await world.call(viewer, "GET", "/v1/workflows/schema")
+  expect([status, body.$schema]).toEqual([200, "https://json-schema.org/draft/2020-12/schema"])
+  const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex")
+  expect((await report({})).validation_evidence.workflow_graph_schema_hash).toBe(hash)
+})
+
+test("an adapter of the catalog whose tools are not here blocks, and is no error", async () => {
+  const server_url = "https://router.agentruntime.io/postgres/mcp"
+  const body = await ofSteps({
+    id: "a",
+    type: "mcp_call",
+    tool_name: "postgres_query",
+    server_url,
+    tool_args: { sql: "SELECT 1" },
+  })
+  expect(body).toMatchObject({ valid: true, readiness: "blocked", check_results: { mcp_resolve: "blocked" } })
+  expect(body.issues).toEqual([
+    {
+      severity: "warning",
+      code: "mcp_tool_input_schema_unavailable",
+      step_id: "a",
+      message: expect.stringContaining("not part of this version"),
+      json_path: "$.steps[0].server_url",
+    },
+  ])
+  expect(body.blockers).toEqual([body.issues[0].message])
 })
 
 test.each([

@@ -1,7 +1,13 @@
-import { AppError } from "../../kernel/errors.ts"
-import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
-import { RUN_INPUT_MAX_BYTES } from "../../kernel/limits.ts"
-import type { RunSetup } from "../../storage/schema/workflows.ts"
+import { AppError } from "../kernel/errors.ts"
+import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { RUN_INPUT_MAX_BYTES } from "../kernel/limits.ts"
+import { schemaFields } from "./input-schema.ts"
+
+/** Saved defaults of a start (contract §5). */
+export interface SavedInput {
+  readonly trigger_payload?: JsonObject
+  readonly trigger_steps?: { readonly [stepId: string]: JsonObject }
+}
 
 /** Keys of `params` that are not input (contract G-8). */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -22,9 +28,10 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 /**
  * The run's input (contract §4.2): saved defaults underneath if wanted, then the caller's bare keys, then its payload,
- * then the input schema's defaults for what is still absent. Overlays of single steps stand under `_steps`.
+ * then the input schema's defaults for what is still absent. Overlays of single steps stand under `_steps`. A start and
+ * the dry run read `params` with this. Throws `AppError` for what a start refuses.
  */
-export function buildInput(params: JsonObject, setup: RunSetup | null, inputSchema: Json | null): JsonObject {
+export function buildInput(params: JsonObject, setup: SavedInput | null, inputSchema: Json | null): JsonObject {
   const payload = objectOrNothing(params.trigger_payload, "trigger_payload")
   const overlays = objectOrNothing(params.trigger_steps, "trigger_steps")
   const useDefaults = params.use_run_setup_defaults ?? false
@@ -42,7 +49,7 @@ export function buildInput(params: JsonObject, setup: RunSetup | null, inputSche
     ...input,
     ...(Object.keys(steps).length > 0 && { _steps: steps }),
   }
-  if (Buffer.byteLength(JSON.stringify(complete)) > RUN_INPUT_MAX_BYTES) {
+  if (new TextEncoder().encode(JSON.stringify(complete)).length > RUN_INPUT_MAX_BYTES) {
     throw new AppError("too_large", `the run's input is larger than ${RUN_INPUT_MAX_BYTES} bytes`)
   }
   return complete
@@ -68,15 +75,11 @@ function mergeOverlays(saved: { readonly [stepId: string]: JsonObject }, sent: J
   return Object.fromEntries(merged)
 }
 
-/** Defaults of the fields that the input lacks. A schema is a JSON Schema object or a list of fields (contract §3.7). */
+/** Defaults of the fields that the input lacks (contract §3.7). */
 function schemaDefaults(schema: Json | null, input: JsonObject): JsonObject {
-  const fields = Array.isArray(schema)
-    ? schema.filter(isJsonObject).map(f => [f.name, f] as const)
-    : Object.entries((isJsonObject(schema) && isJsonObject(schema.properties) && schema.properties) || {})
   const defaults = new Map<string, Json>()
-  for (const [name, field] of fields) {
-    if (typeof name !== "string" || Object.hasOwn(input, name)) continue
-    if (isJsonObject(field) && field.default !== undefined) defaults.set(name, field.default)
+  for (const { name, field } of schemaFields(schema)) {
+    if (!Object.hasOwn(input, name) && isJsonObject(field) && field.default !== undefined) defaults.set(name, field.default)
   }
   return Object.fromEntries(defaults)
 }

@@ -1,0 +1,34 @@
+import { isJsonObject, type JsonObject } from "../kernel/json.ts"
+import { innerDocuments } from "./checks.ts"
+import { stepDocuments } from "./graph.ts"
+import type { Issue } from "./issues.ts"
+import type { StepTypes } from "./step-type.ts"
+
+/** Types of the contract that no version of this program runs (contract G-10). */
+const FOREIGN_TYPES: ReadonlySet<string> = new Set(["external_agent"])
+
+/** What this version stores but could not run as its author meant it. A start is refused with the first of these. */
+export function unrunnable(graph: unknown, types: StepTypes): readonly Issue[] {
+  if (!isJsonObject(graph)) return []
+  return stepDocuments(graph).flatMap((document, i) => {
+    const path = `$.steps[${i}]`
+    const inner = innerDocuments(document, path).flatMap(body => {
+      return judge(body.document, body.path, `${String(document.id)}#body#${String(body.document.id)}`, types)
+    })
+    return [...judge(document, path, String(document.id), types), ...inner]
+  })
+}
+
+function judge({ type }: JsonObject, path: string, id: string, types: StepTypes): readonly Issue[] {
+  const name = String(type)
+  if (types.get(name)?.runs !== "unavailable" && !(FOREIGN_TYPES.has(name) && !types.has(name))) return []
+  return [
+    {
+      severity: "error",
+      code: "step_type_unavailable",
+      step_id: id,
+      message: `step ${id} is of type ${name}, which this version cannot run yet`,
+      json_path: `${path}.type`,
+    },
+  ]
+}

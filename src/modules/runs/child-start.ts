@@ -1,0 +1,41 @@
+import { buildInput } from "../../engine/start-input.ts"
+import type { RunFacts } from "../../engine/state.ts"
+import type { Clock } from "../../kernel/clock.ts"
+import { RunExists } from "../../runtime/ports.ts"
+import type { Runs } from "../../runtime/runs.ts"
+import type { StartChild } from "../../steps/workflow_call/execute.ts"
+import type { WorkflowService } from "../workflows/service.ts"
+import { uuidOf } from "./derived-id.ts"
+
+/** Starts the runs that `workflow_call` steps ask for. Their ids come from the call, so a repeated call starts nothing new. */
+export function createChildStart(deps: { runs: Runs; workflows: WorkflowService; clock: Clock }): StartChild {
+  return async ({ workflowId, version: asked, input, outputFrom, caller }) => {
+    const { tenantId, projectId, userId } = caller
+    const workflow = await deps.workflows.row({ tenantId, projectId }, workflowId)
+    const version = await deps.workflows.versionToRun(workflow, asked ?? undefined)
+    deps.workflows.requireRunnable(version)
+    const facts: RunFacts = {
+      ...{ tenantId, projectId, workflowId, userId },
+      runId: uuidOf(caller.idempotencyKey),
+      version: version.version,
+      triggerType: "workflow_call",
+      startedAt: deps.clock.now(),
+      input: buildInput({ trigger_payload: input }, version.runSetup, version.inputSchema),
+      excludedStepIds: [],
+      parent: {
+        runId: caller.runId,
+        workflowId: caller.workflowId,
+        stepId: caller.stepId,
+        item: caller.item,
+        depth: caller.depth + 1,
+        outputFrom,
+      },
+    }
+    try {
+      await deps.runs.start({ facts, workflowName: workflow.name, idempotency: null }, deps.workflows.planOfRow(version))
+    } catch (error) {
+      if (!(error instanceof RunExists)) throw error
+    }
+    return facts.runId
+  }
+}
