@@ -50,6 +50,7 @@ export class FairQueue<T extends Owned> implements Iterable<T> {
     if (item === undefined) return undefined
     own.delete(item)
     this.#size--
+    if (this.#byOwner.size === 1 && own.size > 0) return item // nobody to be behind of
     this.#byOwner.delete(owner)
     if (own.size > 0) this.#byOwner.set(owner, own)
     return item

@@ -9,12 +9,15 @@ export interface Token {
   readonly end: number
 }
 
-/** In the order in which SQLite would try them; sticky, so that each matches only where the last one ended. */
+/**
+ * In the order in which SQLite would try them; sticky, so that each matches only where the last one ended. A `[` that is not
+ * closed, which SQLite refuses, reaches to the end: a text of nothing else would be read to its end at each of them.
+ */
 const SKIPPED = [/[ \t\n\f\r\uFEFF]+/y, /--[^\n]*/y]
 const KINDS: readonly (readonly [Token["kind"], RegExp])[] = [
   ["blob", /[xX]'[^']*'/y],
   ["string", /'[^']*(?:''[^']*)*'/y],
-  ["name", /"[^"]*(?:""[^"]*)*"|`[^`]*(?:``[^`]*)*`|\[[^\]]*\]/y],
+  ["name", /"[^"]*(?:""[^"]*)*"|`[^`]*(?:``[^`]*)*`|\[[^\]]*\]?/y],
   ["word", /[A-Za-z_\u0080-\u{10FFFF}][A-Za-z0-9_$\u0080-\u{10FFFF}]*/uy],
   ["number", /(?:\d|\.\d)[A-Za-z0-9_.$]*/y],
   ["variable", /\?\d*|[@:$#][A-Za-z0-9_$\u0080-\u{10FFFF}]+/uy],
@@ -68,6 +71,6 @@ function textOf(kind: Token["kind"], raw: string): string {
 
 function unquoted(raw: string): string {
   const quote = raw[0]!
-  const inner = raw.slice(1, -1)
-  return quote === "[" ? inner : inner.replaceAll(quote + quote, quote)
+  if (quote === "[") return raw.slice(1).replace(/\]$/, "")
+  return raw.slice(1, -1).replaceAll(quote + quote, quote)
 }
