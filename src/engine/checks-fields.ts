@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { innerDocuments } from "./checks.ts"
 import { CONTROLS } from "./controls.ts"
 import type { Issue } from "./issues.ts"
@@ -16,13 +16,13 @@ export function checkFields(graph: unknown, types: StepTypes): readonly Issue[] 
   return steps.flatMap((document, i) => {
     if (!isJsonObject(document)) return []
     const path = `$.steps[${i}]`
-    const type = types.get(String(document.type))
-    if (type?.runs !== "loop") return checkStep({ document, path, speller, inside: false, id: String(document.id) }, type)
+    const type = types.get(textOf(document.type))
+    if (type?.runs !== "loop") return checkStep({ document, path, speller, inside: false, id: textOf(document.id) }, type)
     const inner = innerDocuments(document, path).flatMap(body => {
-      const id = `${String(document.id)}#body#${String(body.document.id)}`
-      return checkStep({ ...body, speller, inside: true, id }, types.get(String(body.document.type)))
+      const id = `${textOf(document.id)}#body#${textOf(body.document.id)}`
+      return checkStep({ ...body, speller, inside: true, id }, types.get(textOf(body.document.type)))
     })
-    return [...checkStep({ document, path, speller, inside: false, id: String(document.id) }, type), ...inner]
+    return [...checkStep({ document, path, speller, inside: false, id: textOf(document.id) }, type), ...inner]
   })
 }
 

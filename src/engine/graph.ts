@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { type LoopSpec, loopOf } from "./loop-spec.ts"
 import type { Field, StepType, StepTypes } from "./step-type.ts"
 import { type Compiled, compileTemplates } from "./template.ts"
@@ -60,13 +60,13 @@ export function planOf(
   types: StepTypes,
   prefix: string,
 ): Plan {
-  const indexOf = new Map(documents.map((d, i) => [String(d.id), i]))
+  const indexOf = new Map(documents.map((d, i) => [textOf(d.id), i]))
   const dependsOn = dependencies.map(ids => ids.map(id => indexOf.get(id)!))
   const dependents: number[][] = documents.map(() => [])
   for (const [i, deps] of dependsOn.entries()) for (const d of deps) dependents[d]!.push(i)
   const steps = documents.map((d, index): Step => {
-    const type = types.get(String(d.type))!
-    const id = String(d.id)
+    const type = types.get(textOf(d.type))!
+    const id = textOf(d.id)
     return {
       ...{ index, id, path: prefix + id, type, dependsOn: dependsOn[index]!, dependents: dependents[index]! },
       name: typeof d.name === "string" && d.name !== "" ? d.name : id,

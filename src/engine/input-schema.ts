@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import type { Issue } from "./issues.ts"
 import { childPath } from "./json-path.ts"
 import { Speller } from "./nearest.ts"
@@ -49,7 +49,7 @@ function checkList(fields: readonly JsonObject[], path: string): readonly Issue[
     const twice = seen.has(field.name)
     seen.add(field.name)
     return [
-      ...(twice ? [invalid(`${at}.name`, `two fields are called ${String(field.name)}; give each its own name`)] : []),
+      ...(twice ? [invalid(`${at}.name`, `two fields are called ${textOf(field.name)}; give each its own name`)] : []),
       ...(isUnset(field.type) || typeof field.type === "string"
         ? []
         : [invalid(`${at}.type`, 'type must be text, e.g. "string"')]),

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { FOR_EACH_PARALLEL_DEFAULT, FOR_EACH_PARALLEL_MAX } from "../kernel/limits.ts"
 import { dependenciesOf, type Plan, planOf, templateOf } from "./graph.ts"
 import type { StepTypes } from "./step-type.ts"
@@ -45,18 +45,18 @@ export function loopOf(d: JsonObject, types: StepTypes): LoopSpec {
   if (d.type !== "while") {
     return {
       kind: "for_each",
-      body: planOf(documents, dependencies, types, `${String(d.id)}#body#`),
+      body: planOf(documents, dependencies, types, `${textOf(d.id)}#body#`),
       maxParallel: parallel(d.for_each_max_parallel),
       itemTimeoutMs: secondsOf(d.for_each_item_timeout_s),
       errorPolicy: POLICIES.includes(d.for_each_error_policy ?? null) ? (d.for_each_error_policy as ErrorPolicy) : "fail_fast",
     }
   }
   const scripted = hasTestScript(d)
-  const ids = documents.map(b => String(b.id))
+  const ids = documents.map(b => textOf(b.id))
   if (scripted) documents.push({ id: TEST_STEP_ID, type: "lua_script", name: "Test", script: d.while_eval_script ?? "" })
   return {
     kind: "while",
-    body: planOf(documents, scripted ? [...dependencies, ids] : dependencies, types, `${String(d.id)}#body#`),
+    body: planOf(documents, scripted ? [...dependencies, ids] : dependencies, types, `${textOf(d.id)}#body#`),
     mode: d.while_mode === "while" ? "while" : "until",
     maxIterations: typeof d.while_max_iterations === "number" ? d.while_max_iterations : 1,
     itemTimeoutMs: secondsOf(d.while_iteration_timeout_s),
@@ -78,7 +78,7 @@ export function bodyDocuments(d: JsonObject): readonly JsonObject[] {
 export function bodyDependencies(documents: readonly JsonObject[]): readonly (readonly string[])[] {
   const declared = documents.map(dependenciesOf)
   if (declared.some(ids => ids.length > 0)) return declared
-  return documents.map((_, i) => (i === 0 ? [] : [String(documents[i - 1]!.id)]))
+  return documents.map((_, i) => (i === 0 ? [] : [textOf(documents[i - 1]!.id)]))
 }
 
 /** A script of nothing is none, as an editor's empty field. */

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import {
   FOR_EACH_PARALLEL_MAX,
   GRAPH_MAX_STEPS,
@@ -62,7 +62,7 @@ const WHILE: readonly Control[] = [
 
 /** A loop's own fields and what it repeats; nothing for other steps. */
 export function checkLoop(step: Json, path: string, types: StepTypes): readonly Issue[] {
-  if (!isJsonObject(step) || types.get(String(step.type))?.runs !== "loop") return []
+  if (!isJsonObject(step) || types.get(textOf(step.type))?.runs !== "loop") return []
   const own = checkControls(step, path, step.type === "while" ? WHILE : FOR_EACH)
   if (own.length > 0) return own
   return [...(step.type === "while" ? checkTest(step, path, types) : []), ...checkBody(step, path, types)]
@@ -79,7 +79,7 @@ function checkTest(step: JsonObject, path: string, types: StepTypes): readonly I
   }
   if (!types.has("lua_script"))
     return [...issues, schemaIssue(at, "there is no Lua here to run the test; use while_condition", idOf(step))]
-  if (new TextEncoder().encode(String(step.while_eval_script)).length <= LUA_SCRIPT_MAX_BYTES) return issues
+  if (new TextEncoder().encode(textOf(step.while_eval_script)).length <= LUA_SCRIPT_MAX_BYTES) return issues
   return [...issues, issue("script_too_large", at, `while_eval_script is larger than ${LUA_SCRIPT_MAX_BYTES} bytes`, idOf(step))]
 }
 
@@ -98,11 +98,11 @@ function checkBody(loop: JsonObject, path: string, types: StepTypes): readonly I
 function checkInner(loop: JsonObject, step: Json, path: string, types: StepTypes): readonly Issue[] {
   if (!isJsonObject(step)) return []
   const issues: Issue[] = []
-  if (types.get(String(step.type))?.runs === "loop") {
+  if (types.get(textOf(step.type))?.runs === "loop") {
     issues.push(
       issue("nested_composite", `${path}.type`, "a loop cannot repeat another loop; call a workflow that has it", idOf(step)),
     )
-  } else if (types.has(String(step.type)) && !INNER_TYPES.includes(step.type ?? null)) {
+  } else if (types.has(textOf(step.type)) && !INNER_TYPES.includes(step.type ?? null)) {
     const message = `a loop cannot repeat a ${step.type}; it repeats ${INNER_TYPES.join(", ")}`
     issues.push(schemaIssue(`${path}.type`, message, idOf(step)))
   }

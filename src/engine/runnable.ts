@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type JsonObject, textOf } from "../kernel/json.ts"
 import { innerDocuments } from "./checks.ts"
 import { stepDocuments } from "./graph.ts"
 import type { Issue } from "./issues.ts"
@@ -13,14 +13,14 @@ export function unrunnable(graph: unknown, types: StepTypes): readonly Issue[] {
   return stepDocuments(graph).flatMap((document, i) => {
     const path = `$.steps[${i}]`
     const inner = innerDocuments(document, path).flatMap(body => {
-      return judge(body.document, body.path, `${String(document.id)}#body#${String(body.document.id)}`, types)
+      return judge(body.document, body.path, `${textOf(document.id)}#body#${textOf(body.document.id)}`, types)
     })
-    return [...judge(document, path, String(document.id), types), ...inner]
+    return [...judge(document, path, textOf(document.id), types), ...inner]
   })
 }
 
 function judge({ type }: JsonObject, path: string, id: string, types: StepTypes): readonly Issue[] {
-  const name = String(type)
+  const name = textOf(type)
   if (types.get(name)?.runs !== "unavailable" && !(FOREIGN_TYPES.has(name) && !types.has(name))) return []
   return [
     {

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { RETRY_COUNT_MAX, STEP_ID_MAX_CHARS, STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
 import { dependenciesOf, topologicalOrder } from "./graph.ts"
 import type { Issue } from "./issues.ts"
@@ -88,7 +88,7 @@ export function checkTogether(steps: readonly JsonObject[], paths: readonly stri
 function checkIds(steps: readonly JsonObject[], paths: readonly string[]): readonly Issue[] {
   const seen = new Set<string>()
   return steps.flatMap((step, i) => {
-    const id = String(step.id)
+    const id = textOf(step.id)
     if (!seen.has(id)) {
       seen.add(id)
       return []
@@ -98,7 +98,7 @@ function checkIds(steps: readonly JsonObject[], paths: readonly string[]): reado
 }
 
 function checkDependencies(steps: readonly JsonObject[], paths: readonly string[], whole: string): readonly Issue[] {
-  const indexOf = new Map(steps.map((s, i) => [String(s.id), i]))
+  const indexOf = new Map(steps.map((s, i) => [textOf(s.id), i]))
   const missing = steps.flatMap((step, i) =>
     // By their places in the document; `checkShape` saw that they are texts.
     ((step.depends_on ?? []) as readonly string[]).flatMap((id, n) => {
@@ -119,7 +119,7 @@ function checkDependencies(steps: readonly JsonObject[], paths: readonly string[
   for (const [i, deps] of dependsOn.entries()) for (const d of deps) dependents[d]!.push(i)
   const { stuck } = topologicalOrder(dependsOn, dependents)
   if (stuck.length === 0) return []
-  const cycle = findCycle(stuck, dependsOn).map(i => String(steps[i]!.id))
+  const cycle = findCycle(stuck, dependsOn).map(i => textOf(steps[i]!.id))
   const first = indexOf.get(cycle[0]!)!
   return [
     {
