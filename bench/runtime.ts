@@ -21,7 +21,6 @@ export const nothing: StepType = {
   runs: "outside",
   fields: {},
   timeoutDefaultMs: null,
-  failureCode: "INTERNAL_ERROR",
 }
 
 export const doNothing: StepExecutor = { execute: async () => ({ ok: true, result: {} }) }

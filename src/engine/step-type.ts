@@ -1,5 +1,3 @@
-import type { FailureCode } from "./failure.ts"
-
 /** One configuration field of a step type: from these come validation, the graph's JSON Schema, the editor's form and the docs. */
 export interface Field {
   readonly type: "string" | "integer" | "number" | "boolean" | "object" | "array" | "any"
@@ -34,8 +32,6 @@ export interface StepType {
   readonly timeoutDefaultMs: number | null
   /** What `timeout_s` cannot exceed. */
   readonly timeoutMaxMs?: number
-  /** The code of a failure that says nothing more exact. */
-  readonly failureCode: FailureCode
 }
 
 export type StepTypes = ReadonlyMap<string, StepType>

@@ -46,7 +46,7 @@ export class Runs {
     const before = initialState(run.facts, plan)
     const { events, state } = decide(before, { type: "Start" }, now)
     const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
-    await this.deps.journal.create(run, { ...changes, header: changes.header })
+    await this.deps.journal.create(run, changes)
     this.#tell(run, changes.events)
     if (isFinal(state.status)) return state
     const active = new ActiveRun(run, state)

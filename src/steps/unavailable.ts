@@ -11,5 +11,4 @@ export const unavailableTypes: readonly StepType[] = ["llm_call"].map(type => ({
   runs: "unavailable",
   fields: {},
   timeoutDefaultMs: null,
-  failureCode: "INTERNAL_ERROR",
 }))

@@ -15,7 +15,6 @@ const llmCall: StepType = {
   runs: "unavailable",
   fields: {},
   timeoutDefaultMs: null,
-  failureCode: "INTERNAL_ERROR",
 }
 
 /** Every step type, whether or not the program's registry has it yet. */

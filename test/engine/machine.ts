@@ -37,17 +37,15 @@ export const work: StepType = {
   },
   timeoutDefaultMs: 60_000,
   timeoutMaxMs: 120_000,
-  failureCode: "MCP_TOOL_FAILED",
 }
 
 /** The same under the names that a loop's body may have. */
 const tool: StepType = { ...work, type: "mcp_call" }
-const agent: StepType = { ...work, type: "agent_call", failureCode: "AGENT_TURN_FAILED" }
+const agent: StepType = { ...work, type: "agent_call" }
 const lua: StepType = {
   ...work,
   type: "lua_script",
   fields: { ...work.fields, script: { type: "string", description: "The source." } },
-  failureCode: "LUA_SCRIPT_FAILED",
 }
 
 export const types: StepTypes = new Map(

@@ -15,5 +15,4 @@ export const agentCall: StepType = {
   },
   oneOf: [["prompt", "input"]],
   timeoutDefaultMs: 300_000,
-  failureCode: "AGENT_TURN_FAILED",
 }

@@ -39,5 +39,4 @@ export const forEach: StepType = {
   },
   oneOf: [["for_each_body_steps", "for_each_body"]],
   timeoutDefaultMs: null,
-  failureCode: "FOR_EACH_FAILED",
 }

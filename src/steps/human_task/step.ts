@@ -14,5 +14,4 @@ export const humanTask: StepType = {
     },
   },
   timeoutDefaultMs: null,
-  failureCode: "HUMAN_TASK_FAILED",
 }

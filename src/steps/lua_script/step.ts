@@ -16,5 +16,4 @@ export const luaScript: StepType = {
   },
   timeoutDefaultMs: LUA_TIMEOUT_DEFAULT_MS,
   timeoutMaxMs: LUA_TIMEOUT_MAX_MS,
-  failureCode: "LUA_SCRIPT_FAILED",
 }

@@ -25,5 +25,4 @@ export const mcpCall: StepType = {
   },
   oneOf: [["server_url", "instance_id"]],
   timeoutDefaultMs: MCP_TIMEOUT_DEFAULT_MS,
-  failureCode: "MCP_TOOL_FAILED",
 }

@@ -45,5 +45,4 @@ export const whileLoop: StepType = {
   },
   oneOf: [["while_condition", "while_eval_script"]],
   timeoutDefaultMs: null,
-  failureCode: "STEP_TIMEOUT",
 }

@@ -17,5 +17,4 @@ export const workflowCall: StepType = {
     },
   },
   timeoutDefaultMs: null,
-  failureCode: "WORKFLOW_CALL_FAILED",
 }
