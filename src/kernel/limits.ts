@@ -18,6 +18,8 @@ export const PAGE_DEFAULT = 20
 export const PAGE_MAX = 100
 /** A page of events. */
 export const EVENTS_PAGE_MAX = 1000
+/** Data of the events of one page: results may be large, and a page of a thousand of them would not fit in memory. */
+export const EVENTS_PAGE_MAX_CHARS = 8 * MIB
 
 export const GRAPH_MAX_STEPS = 1000
 export const STEP_ID_MAX_CHARS = 200

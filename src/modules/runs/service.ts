@@ -4,6 +4,7 @@ import type { Page } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
 import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
+import { EVENTS_PAGE_MAX_CHARS } from "../../kernel/limits.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { ContextBody, ExplanationBody, OrchestrationPhase, RunBody } from "./contract.ts"
@@ -55,7 +56,7 @@ export class RunService {
   async events(caller: Caller, workflowId: string, runId: string, afterSeq: number, limit: number) {
     const row = await this.#row(caller, workflowId, runId)
     const plan = await this.deps.plans.planOf(workflowId, row.version)
-    const { items, total } = await this.deps.store.events(runId, afterSeq, limit)
+    const { items, total } = await this.deps.store.events(runId, afterSeq, limit, EVENTS_PAGE_MAX_CHARS)
     const events = items.map(e => eventBody(runId, workflowId, plan, e))
     return { events, total, limit, after_seq: afterSeq }
   }

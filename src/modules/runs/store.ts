@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, gte, inArray, max, sql } from "drizzle-orm"
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, max, sql } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { Database } from "../../storage/database.ts"
 import type { Tables } from "../../storage/tables.ts"
@@ -24,8 +24,12 @@ export interface RunStore {
   /** Looked up by id alone, to tell whether a caller's own id is taken. */
   findAnywhere(runId: string): Promise<RunRow | null>
   findByIdempotencyKey(projectId: string, key: string): Promise<RunRow | null>
-  events(runId: string, afterSeq: number, limit: number): Promise<PageOf<EventRow>>
+  /** At most `limit` of them, and fewer when their data has more than `maxChars`; one at least. */
+  events(runId: string, afterSeq: number, limit: number, maxChars: number): Promise<PageOf<EventRow>>
 }
+
+/** Events read in one query, so that a page of large ones does not come whole before it is cut. */
+const EVENTS_AT_ONCE = 64
 
 export function createRunStore(db: Database): RunStore {
   const { runs, runEvents } = db.tables
@@ -42,6 +46,15 @@ export function createRunStore(db: Database): RunStore {
       ),
     )
     .prepare()
+
+  /** Numbers have no gaps, so the highest one is how many events there are. */
+  const lastSeq = async (runId: string) => {
+    const [last] = await db.read
+      .select({ seq: max(runEvents.seq) })
+      .from(runEvents)
+      .where(eq(runEvents.runId, runId))
+    return last?.seq ?? 0
+  }
 
   return {
     async list(filter, page) {
@@ -75,15 +88,22 @@ export function createRunStore(db: Database): RunStore {
       return row ?? null
     },
 
-    async events(runId, afterSeq, limit) {
-      const where = and(eq(runEvents.runId, runId), gt(runEvents.seq, afterSeq))
-      const items = await db.read.select().from(runEvents).where(where).orderBy(asc(runEvents.seq)).limit(limit)
-      // seq has no gaps, so the highest one is the number of events.
-      const [last] = await db.read
-        .select({ seq: max(runEvents.seq) })
-        .from(runEvents)
-        .where(eq(runEvents.runId, runId))
-      return { items, total: last?.seq ?? 0 }
+    async events(runId, afterSeq, limit, maxChars) {
+      const items: EventRow[] = []
+      let chars = 0
+      while (items.length < limit && chars < maxChars) {
+        const where = and(eq(runEvents.runId, runId), gt(runEvents.seq, items.at(-1)?.seq ?? afterSeq))
+        const wanted = Math.min(EVENTS_AT_ONCE, limit - items.length)
+        const sized = { ...getTableColumns(runEvents), chars: sql<number>`length(cast(${runEvents.data} as text))` }
+        const rows = await db.read.select(sized).from(runEvents).where(where).orderBy(asc(runEvents.seq)).limit(wanted)
+        for (const { chars: size, ...row } of rows) {
+          if (items.length > 0 && chars + size > maxChars) return { items, total: await lastSeq(runId) }
+          items.push(row)
+          chars += size
+        }
+        if (rows.length < wanted) break
+      }
+      return { items, total: await lastSeq(runId) }
     },
   }
 }

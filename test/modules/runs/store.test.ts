@@ -97,13 +97,23 @@ for (const dialect of dialects) {
       const { runId } = await create()
       await create()
       const seqs = async (after: number, limit: number) => {
-        const { items, total } = await store.events(runId, after, limit)
+        const { items, total } = await store.events(runId, after, limit, 1_000_000)
         return [items.map(e => e.seq), total]
       }
       expect(await seqs(0, 10)).toEqual([[1, 2, 3], 3])
       expect(await seqs(1, 1)).toEqual([[2], 3])
       expect(await seqs(3, 10)).toEqual([[], 3])
-      expect(await store.events(Bun.randomUUIDv7(), 0, 10)).toEqual({ items: [], total: 0 })
+      expect(await store.events(Bun.randomUUIDv7(), 0, 10, 1_000)).toEqual({ items: [], total: 0 })
+    })
+
+    test("a page of events ends before its data grows too large, but never before its first event", async () => {
+      const { runId } = await create()
+      const page = async (after: number, maxChars: number) =>
+        (await store.events(runId, after, 10, maxChars)).items.map(e => e.seq)
+      expect(await page(0, 1)).toEqual([1])
+      expect(await page(1, 1)).toEqual([2])
+      expect(await page(0, 100_000)).toEqual([1, 2, 3])
+      expect((await store.events(runId, 0, 10, 1)).total).toBe(3)
     })
 
     test("pending tasks come oldest first, of the given projects or of one run; ended ones do not", async () => {
