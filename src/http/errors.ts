@@ -1,5 +1,6 @@
 import { AppError, type ErrorKind } from "../kernel/errors.ts"
 import type { Json } from "../kernel/json.ts"
+import { expectation, type Shape } from "./expectation.ts"
 
 const WIRE: Readonly<Record<ErrorKind, readonly [status: number, code: string]>> = {
   bad_request: [400, "INVALID_REQUEST"],
@@ -57,7 +58,16 @@ function plain(status: number, code: string, error: string): WireError {
 interface RequestValidation {
   /** `property`: a number of the query that is out of range; its name is only in its schema's title. */
   readonly type: "body" | "query" | "params" | "headers" | "cookie" | "property"
-  readonly valueError?: { readonly path?: string; readonly message?: string; readonly schema?: { readonly title?: string } }
+  readonly valueError?: ValueError
+}
+
+/** As TypeBox tells it. `errors`: for a union, what each of its shapes says. */
+interface ValueError {
+  readonly path?: string
+  readonly message?: string
+  readonly value?: unknown
+  readonly schema?: Shape
+  readonly errors?: readonly { First(): ValueError | undefined }[]
 }
 
 /** A response that does not fit its own schema is our fault, not the caller's. */
@@ -66,10 +76,23 @@ function isRequestValidation(error: unknown): error is RequestValidation {
 }
 
 /** Names the place and the expectation, never the value that was sent. */
-function describe(error: RequestValidation): string {
-  const where = error.type === "body" ? "request body" : error.type === "property" ? "query" : error.type
-  const { path: pointer = "", schema } = error.valueError ?? {}
-  const path = pointer.replace(/^\//, "").replaceAll("/", ".") || (error.type === "property" && schema?.title)
-  const message = (error.valueError?.message ?? "it does not have the expected shape").replace(/^./, c => c.toLowerCase())
+function describe({ type, valueError }: RequestValidation): string {
+  const where = type === "body" ? "request body" : type === "property" ? "query" : type
+  const told = valueError && innermost(valueError)
+  const path = (told?.path ?? "").replace(/^\//, "").replaceAll("/", ".") || (type === "property" && told?.schema?.title)
+  if (type === "body" && !path && told?.value === null) return `invalid ${where}: send a JSON body`
+  const wanted = told?.schema?.anyOf && expectation(told.schema)
+  if (wanted) return `invalid ${where}: ${path || "it"} must be ${wanted}`
+  const message = (told?.message ?? "it does not have the expected shape").replace(/^./, c => c.toLowerCase())
   return path ? `invalid ${where}: ${path}: ${message}` : `invalid ${where}: ${message}`
+}
+
+/** "None of these shapes" says little where the value has one of them, and only something inside it is wrong. */
+function innermost(error: ValueError): ValueError {
+  const inside = (error.errors ?? []).flatMap(shape => shape.First() ?? []).find(e => depth(e) > depth(error))
+  return inside ? innermost(inside) : error
+}
+
+function depth({ path = "" }: ValueError): number {
+  return path.split("/").length
 }

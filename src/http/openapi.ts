@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { openapi } from "@elysiajs/openapi"
 import { Elysia } from "elysia"
+import { completed } from "./openapi-document.ts"
 
 export interface OpenApiDeps {
   readonly version: string
@@ -27,6 +28,7 @@ const EXPLORER = {
 /** `/openapi.json` from the schemas that validate, and `/docs`, which shows it without any network (S-9). */
 export function openApi({ version, assetsFolder }: OpenApiDeps) {
   return new Elysia({ name: "openapi" })
+    .onAfterHandle(({ path, responseValue }) => (path === "/openapi.json" ? completed(responseValue) : undefined))
     .use(
       openapi({
         path: "/docs",

@@ -82,6 +82,17 @@ describe("every answer", () => {
     expect([refused.status, refused.body.code]).toEqual([413, "BODY_TOO_LARGE"])
   })
 
+  test("to a value of the wrong shape says which one it must have", async () => {
+    const contributor = world.as(world.people.contributor)
+    const id = await world.workflow(TASK_GRAPH)
+    const said = async (method: string, path: string, body?: unknown) =>
+      (await world.call(contributor, method, path, body)).body.error
+    expect(await said("GET", "/v1/workflows?limit=abc")).toBe("invalid query: limit must be a whole number from 1 to 100")
+    const command = `/v1/workflows/${id}/command`
+    expect(await said("POST", command, { command: "start", params: [] })).toBe("invalid request body: params must be an object")
+    expect(await said("POST", command)).toBe("invalid request body: send a JSON body")
+  })
+
   test("to a bad body names the place and never repeats what was sent", async () => {
     const contributor = world.as(world.people.contributor)
     for (const body of [

@@ -75,7 +75,7 @@ describe("/openapi.json", () => {
     const taking = new Set(
       api.app.http.routes
         .filter(r => (r.hooks as { body?: unknown }).body !== undefined)
-        .map(r => `${r.method} ${r.path.replaceAll(/:(\w+)/g, "{$1}")}`),
+        .map(r => `${r.method} ${r.path.replace(/(.)\/$/, "$1").replaceAll(/:(\w+)/g, "{$1}")}`),
     )
     expect(taking.size).toBeGreaterThan(15)
     const bodyOf = (o: Operation) => o.requestBody?.content?.["application/json"]?.schema
@@ -110,6 +110,20 @@ describe("/openapi.json", () => {
     }
     walk(document)
     expect(dangling).toEqual([])
+  })
+
+  test("shows whole numbers of bodies and answers as such, and no path with a slash at its end", () => {
+    expect(wrong(o => JSON.stringify([o.responses, o.requestBody]).includes('"format":"integer"'))).toEqual([])
+    expect(Object.keys(document.paths).filter(path => path.endsWith("/"))).toEqual([])
+  })
+
+  test("names the errors and headers that many routes share", () => {
+    const command = document.paths["/v1/workflows/{id}/command"].post
+    expect(command.responses).toMatchObject({ 404: { $ref: "#/components/responses/NotFound" } })
+    const named = JSON.stringify(command.parameters)
+    for (const name of ["TenantId", "ProjectId", "IdempotencyKey"]) expect(named).toContain(`#/components/parameters/${name}"`)
+    const isPrivate = (o: Operation) => o["x-permission"]?.access !== "public"
+    expect(wrong(o => isPrivate(o) && !["400", "401", "403", "404", "503"].every(s => o.responses?.[s]))).toEqual([])
   })
 
   test("shows the limits of a page", () => {

@@ -1,4 +1,5 @@
 import { t } from "elysia"
+import { integer } from "../../http/shapes.ts"
 import { NAME_MAX_CHARS } from "../../kernel/limits.ts"
 
 // PostgreSQL keeps no NUL in text.
@@ -25,7 +26,7 @@ export const catalogServerShape = t.Object({
   canonical_url: t.String(),
   auth_kind: t.Union([t.Literal("google"), t.Literal("whatsapp"), t.Literal("api_key"), t.Literal("dsn"), t.Literal("none")]),
   config_schema: t.Record(t.String(), configFieldShape),
-  tool_count: t.Integer({ description: "Documented tools." }),
+  tool_count: integer({ description: "Documented tools." }),
   tool_names: t.Array(t.String()),
   status: t.Union([t.Literal("ga"), t.Literal("preview"), t.Literal("placeholder")]),
   available: t.Boolean({ description: "Whether this executable has the tools." }),
@@ -50,7 +51,7 @@ export const toolShape = t.Object({
   }),
   metadata: t.Object({ display_name: t.String(), suggested_group: t.String(), suggested_tags: t.Array(t.String()) }),
 })
-export const toolListShape = t.Object({ tools: t.Array(toolShape), total: t.Integer() })
+export const toolListShape = t.Object({ tools: t.Array(toolShape), total: integer() })
 export type ToolBody = typeof toolShape.static
 
 export const toolQuery = t.Object({
@@ -73,9 +74,9 @@ export const instanceShape = t.Object({
 })
 export const instanceListShape = t.Object({
   instances: t.Array(instanceShape),
-  total: t.Integer(),
-  limit: t.Integer(),
-  offset: t.Integer(),
+  total: integer(),
+  limit: integer(),
+  offset: integer(),
 })
 export type InstanceBody = typeof instanceShape.static
 
@@ -98,9 +99,9 @@ export const profileShape = t.Object({
 })
 export const profileListShape = t.Object({
   config_profiles: t.Array(profileShape),
-  total: t.Integer(),
-  limit: t.Integer(),
-  offset: t.Integer(),
+  total: integer(),
+  limit: integer(),
+  offset: integer(),
 })
 export type ProfileBody = typeof profileShape.static
 
@@ -155,7 +156,7 @@ export const validationShape = t.Object({
   instance_id: t.String(),
   valid: t.Boolean(),
   status: t.Union([t.Literal("passed"), t.Literal("failed")]),
-  checks: t.Array(t.Object({ id: t.String(), status: outcome, message: t.String(), duration_ms: t.Integer() })),
+  checks: t.Array(t.Object({ id: t.String(), status: outcome, message: t.String(), duration_ms: integer() })),
   validated_at: t.String(),
 })
 export type ValidationBody = typeof validationShape.static

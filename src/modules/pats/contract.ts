@@ -1,5 +1,6 @@
 import { t } from "elysia"
 import { SCOPES } from "../../http/permission.ts"
+import { integer } from "../../http/shapes.ts"
 
 const scopes = t.Array(t.String({ maxLength: 64 }), {
   maxItems: 64,
@@ -23,7 +24,7 @@ export const Pat = t.Object({
   revoked_at: t.Nullable(t.String()),
 })
 
-export const PatList = t.Object({ pats: t.Array(Pat), total: t.Integer(), limit: t.Integer(), offset: t.Integer() })
+export const PatList = t.Object({ pats: t.Array(Pat), total: integer(), limit: integer(), offset: integer() })
 
 export const NewPat = t.Object({
   id: t.String(),

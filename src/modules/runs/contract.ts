@@ -1,4 +1,5 @@
 import { t } from "elysia"
+import { integer } from "../../http/shapes.ts"
 
 const text = t.Nullable(t.String())
 
@@ -8,7 +9,7 @@ export const runShape = t.Object({
   run_id: t.String(),
   workflow_id: t.String(),
   workflow_name: t.String(),
-  version: t.Integer(),
+  version: integer(),
   tenant_id: t.String(),
   project_id: t.String(),
   status: t.String(),
@@ -16,7 +17,7 @@ export const runShape = t.Object({
   trigger_type: t.String(),
   started_at: t.String(),
   completed_at: text,
-  duration_ms: t.Nullable(t.Integer()),
+  duration_ms: t.Nullable(integer()),
   failure_code: text,
   error: text,
   failed_step_id: text,
@@ -27,9 +28,9 @@ export const runShape = t.Object({
 })
 export type RunBody = typeof runShape.static
 
-export const runListShape = t.Object({ runs: t.Array(runShape), total: t.Integer(), limit: t.Integer(), offset: t.Integer() })
+export const runListShape = t.Object({ runs: t.Array(runShape), total: integer(), limit: integer(), offset: integer() })
 
-const count = t.Integer()
+const count = integer()
 const phase = t.Union([
   t.Literal("starting"),
   t.Literal("running"),
@@ -61,7 +62,7 @@ export const summaryShape = t.Composite([
 /** One recorded event (contract G-16); `type` and `timestamp` repeat `event_type` and `created_at` for older clients. */
 export const eventShape = t.Object({
   id: t.String(),
-  seq: t.Integer(),
+  seq: integer(),
   run_id: t.String(),
   workflow_id: t.String(),
   step_id: text,
@@ -77,14 +78,14 @@ export type EventBody = typeof eventShape.static
 
 export const eventListShape = t.Object({
   events: t.Array(eventShape),
-  total: t.Integer(),
-  limit: t.Integer(),
-  after_seq: t.Integer(),
+  total: integer(),
+  limit: integer(),
+  after_seq: integer(),
 })
 
 const stepShape = t.Object({
   status: t.String(),
-  attempt: t.Integer(),
+  attempt: integer(),
   input: t.Unknown(),
   result: t.Unknown(),
   error: text,

@@ -1,4 +1,5 @@
 import { t } from "elysia"
+import { integer } from "../../http/shapes.ts"
 
 /** A person's work, as both lists show it (contract G-17). */
 export const taskShape = t.Object({
@@ -17,7 +18,7 @@ export const taskShape = t.Object({
 })
 export type TaskBody = typeof taskShape.static
 
-export const taskListShape = t.Object({ tasks: t.Array(taskShape), total: t.Integer(), limit: t.Integer(), offset: t.Integer() })
+export const taskListShape = t.Object({ tasks: t.Array(taskShape), total: integer(), limit: integer(), offset: integer() })
 
 export const completeShape = t.Object({
   approved: t.Boolean(),

@@ -1,4 +1,5 @@
 import { t } from "elysia"
+import { integer } from "../../http/shapes.ts"
 
 export const ProjectRoleName = t.Union([
   t.Literal("project_viewer"),
@@ -13,7 +14,7 @@ const slug = t.String({
   description: "Lower-case letters, digits and dashes; unique in the workspace.",
 })
 const name = t.String({ minLength: 1, maxLength: 100 })
-const paging = { total: t.Integer(), limit: t.Integer(), offset: t.Integer() }
+const paging = { total: integer(), limit: integer(), offset: integer() }
 
 export const Project = t.Object({
   id: t.String(),

@@ -1,4 +1,5 @@
 import { t } from "elysia"
+import { integer } from "../../http/shapes.ts"
 import { DESCRIPTION_MAX_CHARS, NAME_MAX_CHARS } from "../../kernel/limits.ts"
 
 const graph = t.Unknown({ description: 'The steps: `{ "steps": [ … ] }`.' })
@@ -22,7 +23,7 @@ export const workflowShape = t.Object({
   graph,
   run_setup: t.Unknown(),
   input_schema: t.Unknown(),
-  latest_version: t.Nullable(t.Integer()),
+  latest_version: t.Nullable(integer()),
   created_by: t.String(),
   updated_by: t.String(),
   created_at: t.String(),
@@ -34,9 +35,9 @@ export type WorkflowBody = typeof workflowShape.static
 
 export const workflowListShape = t.Object({
   workflows: t.Array(workflowShape),
-  total: t.Integer(),
-  limit: t.Integer(),
-  offset: t.Integer(),
+  total: integer(),
+  limit: integer(),
+  offset: integer(),
 })
 
 const name = t.String({ minLength: 1, maxLength: NAME_MAX_CHARS })
@@ -66,7 +67,7 @@ export const publishShape = t.Nullable(
 )
 
 export const versionShape = t.Object({
-  version: t.Integer(),
+  version: integer(),
   workflow_id: t.String(),
   changelog: t.String(),
   published_at: t.String(),
@@ -79,9 +80,9 @@ export type VersionBody = typeof versionShape.static
 
 export const versionListShape = t.Object({
   versions: t.Array(versionShape),
-  total: t.Integer(),
-  limit: t.Integer(),
-  offset: t.Integer(),
+  total: integer(),
+  limit: integer(),
+  offset: integer(),
 })
 
 /** `GET /v1/workflows/schema`. */
