@@ -30,6 +30,8 @@ export class ActiveRun {
   header: RunHeader | null = null
   /** True while a decision is being committed. */
   busy = false
+  /** What is open in it is to be ordered, as soon as no commit is under way that may close some of it. */
+  takenOver = false
   /** Letters that wait for room on the disk. */
   held = 0
   /** True once it left memory: whoever still holds it must open the run again. */

@@ -31,7 +31,8 @@ export function sameHeader(a: RunHeader, b: RunHeader): boolean {
 }
 
 function headerOf(state: RunState, { bootId, stallMs }: Node): RunHeader {
-  const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0)
+  // A child that ends while no process is there has nobody to tell: the next boot has to look.
+  const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0 || state.children > 0)
   return {
     status: state.status,
     pauseReason: state.pauseReason,

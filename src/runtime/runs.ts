@@ -35,13 +35,31 @@ export interface RunsDeps {
  */
 export class Runs {
   readonly #active = new Map<string, Promise<ActiveRun | null>>()
+  /** Starts that are being committed; each resolves, always, when it is over. */
+  readonly #starting = new Map<string, Promise<void>>()
   #quiet = false
 
   constructor(private readonly deps: RunsDeps) {}
 
   /** Resolves when the start is durable. Throws `RunExists`. */
   async start(run: NewRun, plan: Plan): Promise<RunState> {
-    if (this.#quiet) throw shuttingDown()
+    const { runId, parent } = run.facts
+    // The start of a child is the end of an attempt under way: refused, it would fail the step of its parent.
+    if (this.#quiet && !parent) throw shuttingDown()
+    while (this.#starting.has(runId)) await this.#starting.get(runId)
+    const opening = this.#active.get(runId)
+    if (opening && (await opening.catch(() => null)) === null) return await this.start(run, plan)
+    const starting = Promise.withResolvers<void>()
+    this.#starting.set(runId, starting.promise)
+    try {
+      return await this.#start(run, plan)
+    } finally {
+      this.#starting.delete(runId)
+      starting.resolve()
+    }
+  }
+
+  async #start(run: NewRun, plan: Plan): Promise<RunState> {
     const now = this.deps.clock.now()
     const before = initialState(run.facts, plan)
     const { events, state } = decide(before, { type: "Start" }, now)
@@ -102,6 +120,8 @@ export class Runs {
    * using the run: it may have left memory in the microtask between.
    */
   async #open(runId: string): Promise<ActiveRun | null> {
+    // What is committed may be read before its start has heard of it: there would be two of the run.
+    while (this.#starting.has(runId)) await this.#starting.get(runId)
     const known = this.#active.get(runId)
     if (known) return await known
     const opening = this.#load(runId)
@@ -131,7 +151,7 @@ export class Runs {
       let run = await this.#open(runId)
       while (run?.rested) run = await this.#open(runId)
       if (!run) return
-      this.#obey(run, null, run.state)
+      run.takenOver = true
       this.#post(run, { type: "ClockReached", stallMs: this.deps.stallMs })
     } catch (error) {
       this.deps.log.error({ run_id: runId, error: messageOf(error) }, "run could not be resumed, trying again")
@@ -154,6 +174,10 @@ export class Runs {
   }
 
   async #decide(run: ActiveRun, letters: readonly Letter[]): Promise<void> {
+    if (run.takenOver) {
+      run.takenOver = false
+      this.#obey(run, null, run.state)
+    }
     const before = run.state
     let after = before
     const events = []
@@ -211,7 +235,7 @@ export class Runs {
         retryAfterS: 5,
       })
       for (const letter of letters) letter.reject(error)
-      const kept = letters.filter(l => l.input.type === "StepSucceeded" || l.input.type === "StepErrored")
+      const kept = letters.filter(l => isAttemptsAnswer(l.input))
       run.held += kept.length
       setTimeout(() => {
         run.held -= kept.length
@@ -312,6 +336,11 @@ export class Runs {
     run.rested = true
     this.#active.delete(run.run.facts.runId)
   }
+}
+
+/** What nobody would say again: an attempt's answer, which the child run it started is, too. */
+function isAttemptsAnswer({ type }: RunInput): boolean {
+  return type === "StepSucceeded" || type === "StepErrored" || type === "ChildStarted"
 }
 
 function shuttingDown(): AppError {

@@ -1,0 +1,120 @@
+/** A mistake that somebody could make in src/, as a change of its text. */
+export interface Fault {
+  readonly name: string
+  readonly file: string
+  /** Occurs once in the file. */
+  readonly from: string
+  readonly to: string
+}
+
+const RUNS = "src/runtime/runs.ts"
+const WORKER = "src/runtime/worker.ts"
+const CHANGES = "src/runtime/changes.ts"
+const COMMIT = "      const failure = await this.#append("
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "effects before the commit",
+    file: RUNS,
+    from: COMMIT,
+    to: `      run.state = after\n      this.#obey(run, before, after)\n${COMMIT}`,
+  },
+  { name: "frames before the commit", file: RUNS, from: COMMIT, to: `      this.#tell(run.run, events)\n${COMMIT}` },
+  {
+    name: "answers before the commit",
+    file: RUNS,
+    from: COMMIT,
+    to: `      for (const [i, l] of letters.entries()) l.resolve(outcomes[i]!)\n${COMMIT}`,
+  },
+  {
+    name: "a start answered before its commit",
+    file: RUNS,
+    from: "await this.deps.journal.create(",
+    to: "void this.deps.journal.create(",
+  },
+  { name: "a run not taken over", file: RUNS, from: "for (const id of ids) await", to: "for (const id of ids.slice(1)) await" },
+  {
+    name: "no fencing",
+    file: RUNS,
+    from: "      return error ?? ",
+    to: "      if (error instanceof RunLost) return null\n      return error ?? ",
+  },
+  { name: "steps ordered twice", file: RUNS, from: " || run.ordered.get(key) === name) return", to: ") return" },
+  { name: "a run not woken", file: "src/runtime/loops/wake.ts", from: "ids.map(id =>", to: "ids.slice(1).map(id =>" },
+  {
+    name: "a child's end not told",
+    file: RUNS,
+    from: "if (isFinal(after.status) && after.facts.parent)",
+    to: "if (after.seq < 0 && after.facts.parent)",
+  },
+  {
+    name: "a child's end not looked for",
+    file: RUNS,
+    from: "void this.#tellParent(run.run.facts.runId, command.childRunId)",
+    to: "",
+  },
+  {
+    name: "a child's end told once only",
+    file: RUNS,
+    from: "setTimeout(() => void this.#tellParent(parentRunId, childRunId), TRY_AGAIN_MS).unref()",
+    to: "",
+  },
+  { name: "answers dropped on a full disk", file: RUNS, from: "run.mailbox.unshift(...kept)", to: "" },
+  { name: "a started child dropped on a full disk", file: RUNS, from: ' || type === "ChildStarted"', to: "" },
+  { name: "a run rests with letters held", file: RUNS, from: " && run.held === 0", to: "" },
+  { name: "a run rests with steps under way", file: RUNS, from: " && run.executing.size === 0", to: "" },
+  { name: "letters to a run that rests", file: RUNS, from: "      if (run.rested) continue\n", to: "" },
+  {
+    name: "a run never rests",
+    file: RUNS,
+    from: "    run.rested = true\n",
+    to: "    if (run.held >= 0) return\n    run.rested = true\n",
+  },
+  {
+    name: "no second try after a refusal",
+    file: RUNS,
+    from: "if (!(failure instanceof RunLost)) setTimeout(",
+    to: "if (failure === null) setTimeout(",
+  },
+  {
+    name: "double seq in a batch",
+    file: RUNS,
+    from: "stamp(decision.events, after.seq, now)",
+    to: "stamp(decision.events, before.seq, now)",
+  },
+  { name: "seq off by one", file: CHANGES, from: "seq + 1 + i", to: "seq + 2 + i" },
+  { name: "a late alarm", file: CHANGES, from: "    a.wakeAt === b.wakeAt &&\n", to: "" },
+  { name: "a pause above a child belongs to nobody", file: CHANGES, from: " || state.children > 0)", to: ")" },
+  {
+    name: "a task's end not written",
+    file: CHANGES,
+    from: "if (!left.has(taskId)) changes.push",
+    to: "if (!left.has(taskId) && left.size > 0) changes.push",
+  },
+  {
+    name: "a run opened while it starts",
+    file: RUNS,
+    from: "    // What is committed may be read before its start has heard of it: there would be two of the run.\n    while (this.#starting.has(runId)) await this.#starting.get(runId)\n",
+    to: "",
+  },
+  { name: "a shutdown refuses a child", file: RUNS, from: "if (this.#quiet && !parent) throw", to: "if (this.#quiet) throw" },
+  {
+    name: "a run taken over in the middle of a commit",
+    file: RUNS,
+    from: "      run.takenOver = true\n",
+    to: "      this.#obey(run, null, run.state)\n",
+  },
+  {
+    name: "a new key for every attempt",
+    file: WORKER,
+    from: "item ?? 0",
+    to: "stateAt(state, place)?.attempt",
+  },
+  { name: "one key for all items", file: WORKER, from: "item ?? 0", to: "0 * (item ?? 0)" },
+  {
+    name: "an old attempt's end forgets the new one",
+    file: WORKER,
+    from: "if (run.executing.get(key) === abort) run.executing.delete(key)",
+    to: "run.executing.delete(key)",
+  },
+]

@@ -1,0 +1,317 @@
+import type { RunInput } from "../../src/engine/inputs.ts"
+import { type Place, stateAt, stepAt } from "../../src/engine/place.ts"
+import type { RunFacts } from "../../src/engine/state.ts"
+import { AppError, messageOf } from "../../src/kernel/errors.ts"
+import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { type ActiveRun, placeKey } from "../../src/runtime/active-run.ts"
+import { type Committed, EventFeed } from "../../src/runtime/feed.ts"
+import { createWake } from "../../src/runtime/loops/wake.ts"
+import { type Journal, RunExists, RunLost, type StepExecutors, type StepJob, type StepOutcome } from "../../src/runtime/ports.ts"
+import { Runs } from "../../src/runtime/runs.ts"
+import { Worker } from "../../src/runtime/worker.ts"
+import { type ChildStart, createWorkflowCallExecutor } from "../../src/steps/workflow_call/execute.ts"
+import type { MemoryJournal } from "./memory-journal.ts"
+import type { Workflow } from "./workflows.ts"
+import type { World } from "./world.ts"
+
+/** An attempt in the world outside. */
+export interface Attempt {
+  readonly job: StepJob
+  readonly signal: AbortSignal
+  readonly answer: (outcome: StepOutcome) => void
+  readonly fail: (error: unknown) => void
+  /** Does what the step's real executor does; null where the world outside decides. */
+  readonly call: (() => void) | null
+}
+
+/** The names by which calls are known to the world outside, of all boots. */
+export interface Calls {
+  /** What is called → its idempotency key, and back. */
+  readonly keys: Map<string, string>
+  readonly calls: Map<string, string>
+  readonly past: { stepId: string; item: number | null; attempt: number; round: number; type: string; runId: string }[]
+}
+
+const OUTSIDE = ["work", "mcp_call", "agent_call", "lua_script"]
+
+/** One start of the process: the real runtime, with a spy at each of its doors. */
+export class SimBoot {
+  readonly runs: Runs
+  readonly worker: Worker
+  attempts: Attempt[] = []
+  /** Calls from outside that were not answered yet. */
+  calling = 0
+  waking = false
+  /** Runs were taken over: requests may come. */
+  listening = false
+  recovered = false
+  closing = false
+  closed = false
+  /** The sequence number of the last frame, by run. */
+  readonly #told = new Map<string, number>()
+  readonly #executed = new Map<string, Set<string>>()
+  readonly #seen = new Map<ActiveRun, unknown>()
+  readonly #wake: (now: number) => Promise<number>
+
+  constructor(
+    readonly id: string,
+    readonly world: World,
+    readonly disk: MemoryJournal,
+    readonly workflows: ReadonlyMap<string, Workflow>,
+    readonly calls: Calls,
+  ) {
+    for (const run of disk.runs.values()) this.#told.set(run.id, run.events.length)
+    const port = disk.port(id, { lost: runId => this.#executed.delete(runId) })
+    const takeOver = async (bootId: string) => {
+      const ids = await port.takeOver(bootId)
+      this.listening = true
+      return ids
+    }
+    const journal: Journal = { ...port, takeOver }
+    const log = {
+      warn: (_: object, message: string) => world.say(`${id} warns: ${message}`),
+      error: (fields: object, message: string) => {
+        world.say(`${id} logs: ${message} ${JSON.stringify(fields)}`)
+        world.holds(!message.includes("could not be decided"), () => `${message}: ${JSON.stringify(fields)}`)
+      },
+    }
+    const feed = new EventFeed()
+    for (const workflowId of workflows.keys()) feed.subscribe(workflowId, committed => this.#frame(committed))
+    this.worker = this.#spiedWorker(log)
+    const clock = { now: () => world.now }
+    const planOf = async (workflowId: string) => {
+      if (world.faults && world.random.chance(0.01)) throw new Error("the plan cannot be read")
+      return workflows.get(workflowId)!.plan
+    }
+    this.runs = new Runs({
+      ...{ journal, clock, feed, log, bootId: id, stallMs: STALL_DEFAULT_MS },
+      plans: { planOf },
+      worker: this.worker,
+    })
+    this.#wake = createWake({ journal, runs: this.runs, stallMs: STALL_DEFAULT_MS, log })
+  }
+
+  recover(): void {
+    void this.runs.recover().then(
+      () => {
+        this.recovered = true
+      },
+      error => this.world.holds(false, () => `recovery failed: ${messageOf(error)}`),
+    )
+  }
+
+  wake(): void {
+    this.waking = true
+    const over = () => {
+      this.waking = false
+    }
+    this.#wake(this.world.now).then(over, over)
+  }
+
+  shutDown(graceMs: number): void {
+    this.closing = true
+    void this.runs.shutDown(graceMs).then(() => {
+      this.closed = true
+    })
+  }
+
+  start(facts: RunFacts, key: string | null, onAnswer: (there: boolean) => void): void {
+    this.calling++
+    const idempotency = key === null ? null : { key, hash: "h" }
+    const { plan } = this.workflows.get(facts.workflowId)!
+    this.runs.start({ facts, workflowName: "w", idempotency }, plan).then(
+      state => {
+        this.calling--
+        this.world.say(`${this.id} answers the start of ${facts.runId}: ${state.status}`)
+        const stored = this.disk.runs.get(facts.runId)
+        this.world.holds(stored?.isOnDisk(state) === true, () => `${facts.runId}: start answered before its commit`)
+        onAnswer(true)
+      },
+      error => {
+        this.calling--
+        this.world.say(`${this.id} refuses the start of ${facts.runId}: ${messageOf(error)}`)
+        const twin = [...this.disk.runs.values()].some(
+          r => r.id === facts.runId || (key !== null && r.run.idempotency?.key === key),
+        )
+        this.world.holds(!(error instanceof RunExists) || twin, () => `${facts.runId} is said to exist and does not`)
+        onAnswer(error instanceof RunExists)
+      },
+    )
+  }
+
+  send(runId: string, input: RunInput): void {
+    this.calling++
+    this.runs.send(runId, input).then(
+      ({ after, before, accepted }) => {
+        this.calling--
+        this.world.say(`${this.id} answers ${input.type} to ${runId}: ${accepted} ${after.status} ${after.seq}`)
+        const stored = this.disk.runs.get(runId)
+        this.world.holds(
+          stored?.isOnDisk(after) === true && stored.isOnDisk(before),
+          () => `${runId}: ${input.type} answered before its commit`,
+        )
+      },
+      error => {
+        this.calling--
+        this.world.say(`${this.id} refuses ${input.type} to ${runId}: ${messageOf(error)}`)
+        this.world.holds(
+          !(error instanceof AppError && error.kind === "not_found") || !this.disk.runs.has(runId),
+          () => `${runId} is said not to exist`,
+        )
+        this.world.holds(this.world.zombies || !(error instanceof RunLost), () => `${runId} was lost to nobody`)
+      },
+    )
+  }
+
+  inspect(runId: string): void {
+    this.calling++
+    const known = this.disk.runs.get(runId)?.events.length ?? 0
+    this.runs.inspect(runId).then(
+      state => {
+        this.calling--
+        const stored = this.disk.runs.get(runId)
+        this.world.holds(
+          state === null ? known === 0 : stored?.isOnDisk(state) === true,
+          () => `${runId}: what is shown is not on disk`,
+        )
+      },
+      () => {
+        this.calling--
+      },
+    )
+  }
+
+  /** Nothing is asked of the disk, nothing is under way outside, nothing is set to happen. */
+  get isQuiet(): boolean {
+    const { world, id } = this
+    return (
+      this.attempts.length === 0 &&
+      !this.waking &&
+      !this.disk.operations.some(o => o.owner === id) &&
+      !world.timers.some(t => t.owner === id)
+    )
+  }
+
+  /** What is in memory is what is on disk. */
+  checkMemory(): void {
+    for (const [run, state] of this.#seen) {
+      if (run.rested) this.#seen.delete(run)
+      else if (!run.busy && state !== run.state) {
+        this.#seen.set(run, run.state)
+        const stored = this.disk.runs.get(run.run.facts.runId)
+        this.world.holds(
+          stored?.isOnDisk(run.state) === true && (this.world.zombies || run.state.seq === stored.events.length),
+          () => `${run.run.facts.runId}: memory at ${run.state.seq} is not what is on disk, ${stored?.events.length}`,
+        )
+      }
+    }
+  }
+
+  /** Everything that was committed since this boot began was told. */
+  checkTold(): void {
+    for (const { id, events } of this.disk.runs.values())
+      this.world.holds((this.#told.get(id) ?? 0) === events.length, () => `${id}: ${this.#told.get(id)} of ${events.length} told`)
+  }
+
+  #frame({ runId, events }: Committed): void {
+    const { world } = this
+    const stored = this.disk.runs.get(runId)
+    for (const frame of events) {
+      world.say(`${this.id} frame ${runId} ${frame.seq}`)
+      const onDisk = stored?.events[frame.seq - 1]
+      world.holds(onDisk !== undefined && Bun.deepEquals(onDisk, frame), () => `${runId}: frame ${frame.seq} before its commit`)
+      const last = this.#told.get(runId) ?? 0
+      world.holds(
+        frame.seq === last + 1 || (world.zombies && frame.seq > last),
+        () => `${runId}: frame ${frame.seq} behind ${last}`,
+      )
+      this.#told.set(runId, frame.seq)
+    }
+  }
+
+  #spiedWorker(log: { error(fields: object, message: string): void }): Worker {
+    let call = ""
+    const before = (run: ActiveRun, place: Place, attempt: number, round: number) => {
+      call = this.#ordered(run, place, attempt, round)
+    }
+    class SpiedWorker extends Worker {
+      override execute(run: ActiveRun, place: Place, attempt: number, round: number, answer: (input: RunInput) => void): void {
+        before(run, place, attempt, round)
+        super.execute(run, place, attempt, round, answer)
+      }
+    }
+    const { random } = this.world
+    const real = createWorkflowCallExecutor(start => this.#startChild(start))
+    const outside = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, call, null)
+    const child = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, call, () => real.execute(job, signal))
+    const executors: StepExecutors = new Map([
+      ...OUTSIDE.map(type => [type, { execute: outside }] as const),
+      ["workflow_call", { execute: child }],
+    ])
+    return new SpiedWorker(executors, () => random.next(), log)
+  }
+
+  /** What an order calls, whatever attempt it is. */
+  #ordered(run: ActiveRun, place: Place, attempt: number, round: number): string {
+    const { world } = this
+    const { runId } = run.run.facts
+    const stored = this.disk.runs.get(runId)
+    const { state } = run
+    const { path, type } = stepAt(state, place)
+    const s = stateAt(state, place)
+    const what = `${runId}: ${path}[${place.within?.item}] ${round}/${attempt}`
+    world.say(`${this.id} executes ${what}`)
+    world.holds(stored?.isOnDisk(state) === true, () => `${what} executed before its commit`)
+    world.holds(world.zombies || state.seq === stored?.events.length, () => `${what} executed in an old state`)
+    world.holds(
+      s?.status === "running" && s.attempt === attempt && s.round === round && s.retryAt === null && s.childRunId === null,
+      () => `${what} executed, and it is not under way`,
+    )
+    const outer = state.steps[place.within?.parent ?? place.index]!
+    const name = `${placeKey(place)} ${outer.round}/${place.within ? outer.attempt : 0} ${round}/${attempt}`
+    const executed = this.#executed.get(runId) ?? new Set()
+    this.#executed.set(runId, executed)
+    world.holds(!executed.has(name), () => `${what} executed twice by one boot`)
+    executed.add(name)
+    this.#seen.set(run, null)
+    const item = place.within?.item ?? null
+    if (type.type !== "workflow_call") this.calls.past.push({ runId, stepId: path, item, attempt, round, type: type.type })
+    return `${runId} ${path} ${item} ${outer.round}`
+  }
+
+  #outside(job: StepJob, signal: AbortSignal, call: string, execute: (() => Promise<StepOutcome>) | null): Promise<StepOutcome> {
+    const { keys, calls } = this.calls
+    const key = keys.get(call) ?? job.idempotencyKey
+    const same = key === job.idempotencyKey && (calls.get(key) ?? call) === call
+    this.world.holds(same, () => `${call} has the key ${job.idempotencyKey}, ${key} was ${calls.get(job.idempotencyKey)}`)
+    keys.set(call, key)
+    calls.set(key, call)
+    return new Promise((answer, fail) => {
+      this.attempts.push({ job, signal, answer, fail, call: execute && (() => void execute().then(answer, fail)) })
+    })
+  }
+
+  /** As modules/runs/child-start.ts does it. */
+  async #startChild({ workflowId, outputFrom, caller, input }: ChildStart): Promise<string> {
+    const { tenantId, projectId, userId } = caller
+    const facts: RunFacts = {
+      ...{ tenantId, projectId, workflowId, userId, input, version: 1 },
+      runId: `(${caller.idempotencyKey})`,
+      triggerType: "workflow_call",
+      startedAt: this.world.now,
+      excludedStepIds: [],
+      parent: {
+        ...{ runId: caller.runId, workflowId: caller.workflowId, stepId: caller.stepId, item: caller.item, outputFrom },
+        depth: caller.depth + 1,
+      },
+    }
+    const { plan } = this.workflows.get(workflowId)!
+    try {
+      await this.runs.start({ facts, workflowName: "child", idempotency: null }, plan)
+    } catch (error) {
+      if (!(error instanceof RunExists)) throw error
+    }
+    this.world.holds(this.disk.runs.has(facts.runId), () => `${facts.runId} is said to be started and is not there`)
+    return facts.runId
+  }
+}

@@ -1,0 +1,126 @@
+import type { RunEvent } from "../../src/engine/events.ts"
+import { evolve } from "../../src/engine/evolve.ts"
+import type { Plan } from "../../src/engine/graph.ts"
+import { placeOf, stateAt } from "../../src/engine/place.ts"
+import { initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import type { NewRun, RunHeader, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
+import { summary } from "../engine/machine.ts"
+import type { World } from "./world.ts"
+
+/** What the disk holds of one run, recounted by a sceptic with every event. */
+export class StoredRun {
+  readonly events: StampedEvent[] = []
+  /** The fold of the first n events, by n. */
+  readonly folds: RunState[]
+  readonly #outcomes = new Set<string>()
+  readonly #tasks = new Set<string>()
+  readonly #everTasks = new Set<string>()
+
+  constructor(
+    readonly world: World,
+    readonly run: NewRun,
+    plan: Plan,
+    public header: RunHeader,
+    readonly find: (runId: string) => StoredRun | undefined,
+  ) {
+    this.folds = [initialState(run.facts, plan)]
+  }
+
+  get id(): string {
+    return this.run.facts.runId
+  }
+
+  get state(): RunState {
+    return this.folds.at(-1)!
+  }
+
+  get ended(): boolean {
+    return isFinal(this.state.status)
+  }
+
+  add(stamped: StampedEvent): void {
+    const { event, at, seq } = stamped
+    const { state, world } = this
+    world.holds(seq === this.events.length + 1, () => `${this.id}: seq ${seq} behind ${this.events.length}`)
+    world.holds(!isFinal(state.status), () => `${this.id}: ${summary(event)} behind the end`)
+    world.holds(at <= world.now && at >= state.lastEventAt, () => `${this.id}: ${summary(event)} out of time`)
+    world.holds((seq === 1) === (event.type === "run_started"), () => `${this.id}: a run starts once, and first`)
+    if ("error" in event.data && typeof event.data.error === "string") this.#checkError(event.data.error)
+    this.#checkOutcome(event)
+    this.events.push(stamped)
+    this.folds.push(evolve(state, event, at))
+  }
+
+  /** The end of a process is no reason for a step to fail. */
+  #checkError(error: string): void {
+    this.world.holds(!error.includes("shutting down"), () => `${this.id}: a shutdown failed a step`)
+  }
+
+  /** A step ends once in a round, an item once in a start of its loop. */
+  #checkOutcome(event: RunEvent): void {
+    const { state } = this
+    if (event.type === "item_failed" || event.type === "item_completed") {
+      const { round, attempt } = stateAt(state, placeOf(state.plan, event.stepId, null)!)!
+      this.#outcome(`item ${event.stepId}[${event.data.index}] ${round}/${attempt}`)
+    }
+    if (event.type !== "step_completed" && event.type !== "step_failed" && event.type !== "step_cancelled") return
+    const place = placeOf(state.plan, event.stepId, event.data.index ?? null)!
+    const step = stateAt(state, place)
+    const loop = place.within && state.steps[place.within.parent]!
+    this.#outcome(`${event.stepId}[${event.data.index}] ${step?.round ?? `${loop?.round}/${loop?.attempt} new`}`)
+    if (event.type !== "step_completed" || !step?.childRunId) return
+    const child = this.find(step.childRunId)
+    this.world.holds(child?.state.status === "completed", () => `${this.id}: ${event.stepId} completed before its child did`)
+  }
+
+  #outcome(name: string): void {
+    this.world.holds(!this.#outcomes.has(name), () => `${this.id}: ${name} ended twice`)
+    this.#outcomes.add(name)
+  }
+
+  changeTasks(tasks: readonly TaskChange[]): void {
+    for (const task of tasks) {
+      const here = this.#tasks.has(task.taskId)
+      if (task.type === "ended") {
+        this.world.holds(here, () => `${this.id}: task ${task.taskId} ended and was not there`)
+        this.#tasks.delete(task.taskId)
+      } else {
+        this.#tasks.add(task.taskId)
+        this.#everTasks.add(task.taskId)
+      }
+    }
+  }
+
+  /** The row and the tasks are what the events say. `ownerBootId`: who moves the run if it moves. */
+  checkRow(ownerBootId: string): void {
+    const { state, header, world } = this
+    const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0 || state.children > 0)
+    const expected: RunHeader = {
+      status: state.status,
+      pauseReason: state.pauseReason,
+      completedAt: state.completedAt,
+      failureCode: state.failureCode,
+      failedStepId: state.failedStepId,
+      error: state.error,
+      wakeAt: wakeAt(state, STALL_DEFAULT_MS),
+      // A zombie may have written last.
+      ownerBootId: world.zombies ? header.ownerBootId : moves ? ownerBootId : null,
+    }
+    world.holds(
+      Bun.deepEquals(header, expected),
+      () => `${this.id}: the row is ${JSON.stringify(header)}, the events say ${JSON.stringify(expected)}`,
+    )
+    const pending = pendingTasks(state).map(t => t.task.taskId)
+    world.holds(
+      pending.length === this.#tasks.size && pending.every(id => this.#tasks.has(id)),
+      () => `${this.id}: tasks ${[...this.#tasks]}, the events say ${pending}`,
+    )
+  }
+
+  /** Whether a state somebody was given, or goes on from, is what the disk says. */
+  isOnDisk(state: RunState): boolean {
+    const fold = this.folds[state.seq]
+    return fold !== undefined && (fold === state || Bun.deepEquals(fold, state))
+  }
+}
