@@ -55,7 +55,7 @@ const gate = createGate({ authorize: async () => caller })
 
 /** The program's routes of runs, and one that answers when a run's end is on disk: asking again and again would be the load. */
 const app = new Elysia()
-  .use(createEdge({ log: { debug: () => {}, error: log.error }, newId: ids.uuid, now: clock.now }))
+  .use(createEdge({ log: { isLevelEnabled: () => false, debug: () => {}, error: log.error }, newId: ids.uuid, now: clock.now }))
   .use(runRoutes({ gate, workflows, commands, service }))
   .get("/runs/:id/end", async ({ params }) => {
     await ends.of(params.id)

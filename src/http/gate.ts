@@ -16,14 +16,8 @@ export interface Authorizer {
  * either; then the body is read under its limits.
  */
 export function createGate(authorizer: Authorizer) {
-  const callers = new WeakMap<Request, Caller>()
-  /** Elysia turns whatever is thrown while parsing into its own 400: errors wait here for the next stage. */
-  const failures = new WeakMap<Request, unknown>()
-
-  async function check(request: Request, permission: Permission): Promise<void> {
-    if (callers.has(request)) return
-    callers.set(request, permission.access === "public" ? NOBODY : await authorizer.authorize(request, permission))
-  }
+  const check = (request: Request, permission: Permission) =>
+    permission.access === "public" ? NOBODY : authorizer.authorize(request, permission)
 
   return new Elysia({ name: "gate" }).macro({
     permit: (permission: Permission) => ({
@@ -31,25 +25,34 @@ export function createGate(authorizer: Authorizer) {
         "x-permission": permission,
         security: permission.access === "public" ? [] : [{ pat: [] }, { session: [] }],
       } as object,
-      parse: documentedAsJson(async ({ request }: { request: Request }) => {
+      parse: documentedAsJson(async (context: Checked) => {
         try {
-          await check(request, permission)
+          context.caller = await check(context.request, permission)
+          const maxBytes = permission.access === "public" ? PUBLIC_BODY_MAX_BYTES : BODY_MAX_BYTES
           // Elysia takes undefined for "not parsed, try the next parser".
-          return (await readJson(request, permission.access === "public" ? PUBLIC_BODY_MAX_BYTES : BODY_MAX_BYTES)) ?? null
+          return (await readJson(context.request, maxBytes)) ?? null
         } catch (error) {
-          failures.set(request, error)
+          context.failure = { error }
           return null
         }
       }),
-      async transform({ request }: { request: Request }) {
-        if (failures.has(request)) throw failures.get(request)
-        await check(request, permission)
+      async transform(context: Checked) {
+        if (context.failure) throw context.failure.error
+        context.caller ??= await check(context.request, permission)
       },
-      resolve({ request }: { request: Request }) {
-        return { caller: callers.get(request) ?? NOBODY }
+      resolve(context: Checked) {
+        return { caller: context.caller ?? NOBODY }
       },
     }),
   })
+}
+
+/** What the stages of one request leave for each other in its context. */
+interface Checked {
+  readonly request: Request
+  caller?: Caller
+  /** Elysia turns whatever is thrown while parsing into its own 400: an error waits here for the next stage. */
+  failure?: { readonly error: unknown }
 }
 
 /** Without a parser that it knows by name, the OpenAPI document would have no bodies; "json" itself is never reached. */

@@ -4,6 +4,7 @@ import { BODY_DRAIN_MAX_BYTES } from "../kernel/limits.ts"
 import { toWire } from "./errors.ts"
 
 export interface EdgeLog {
+  isLevelEnabled(level: "debug"): boolean
   debug(fields: object, message: string): void
   error(fields: object, message: string): void
 }
@@ -23,27 +24,17 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,100}$/
  * Routes are added to what this returns.
  */
 export function createEdge(deps: EdgeDeps) {
-  const started = new WeakMap<Request, { readonly id: string; readonly at: number }>()
-
-  function idOf(request: Request): string {
-    const known = started.get(request)
-    if (known) return known.id
-    const sent = request.headers.get("x-request-id")
-    const id = sent && REQUEST_ID.test(sent) ? sent : deps.newId()
-    started.set(request, { id, at: deps.now() })
-    return id
-  }
-
   return new Elysia({ name: "edge" })
     .onRequest(({ request, set }) => {
-      // Without a usable Host header Bun's `url` is the path alone, and whoever parses it would throw.
-      if (!URL.canParse(request.url)) throw new AppError("bad_request", "the Host header is missing or malformed")
-      set.headers["x-request-id"] = idOf(request)
+      const sent = request.headers.get("x-request-id")
+      set.headers["x-request-id"] = sent && REQUEST_ID.test(sent) ? sent : deps.newId()
       set.headers["x-content-type-options"] = "nosniff"
       set.headers["referrer-policy"] = "same-origin"
+      // Without a usable Host header Bun's `url` is the path alone, and whoever parses it would throw.
+      if (!URL.canParse(request.url)) throw new AppError("bad_request", "the Host header is missing or malformed")
     })
     .onError({ as: "global" }, ({ error, code, request, set }) => {
-      const id = idOf(request)
+      const id = String((set.headers["x-request-id"] ??= deps.newId()))
       const wire = toWire(deps.translate?.(error) ?? error, code, id)
       if (wire.unexpected) {
         const stack = error instanceof Error ? error.stack : undefined
@@ -53,17 +44,24 @@ export function createEdge(deps: EdgeDeps) {
         )
       }
       set.status = wire.status
-      Object.assign(set.headers, wire.headers, { "x-request-id": id })
+      Object.assign(set.headers, wire.headers)
       return wire.body
     })
-    .onAfterResponse({ as: "global" }, ({ request, set }) => {
-      const at = started.get(request)?.at ?? deps.now()
-      const ms = Math.round(deps.now() - at)
-      deps.log.debug(
-        { request_id: idOf(request), method: request.method, path: pathOf(request), status: set.status ?? 200, ms },
-        "request",
-      )
-    })
+    .use(requestLog(deps))
+}
+
+/** Without hooks where nobody wants the line: on a read of one row it took a tenth of the time. */
+function requestLog({ log, now }: EdgeDeps) {
+  const hooks = new Elysia({ name: "request-log" })
+  if (!log.isLevelEnabled("debug")) return hooks
+  const started = new WeakMap<Request, number>()
+  hooks.onRequest(({ request }) => void started.set(request, now()))
+  hooks.onAfterResponse({ as: "global" }, ({ request, set }) => {
+    const ms = Math.round(now() - (started.get(request) ?? now()))
+    const id = set.headers["x-request-id"]
+    log.debug({ request_id: id, method: request.method, path: pathOf(request), status: set.status ?? 200, ms }, "request")
+  })
+  return hooks
 }
 
 /**

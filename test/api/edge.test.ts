@@ -192,7 +192,8 @@ describe("what nobody foresaw", () => {
 
 describe("the edge alone", () => {
   const lines: object[] = []
-  const log = { debug: () => {}, error: (fields: object) => void lines.push(fields) }
+  const told: object[] = []
+  const log = { isLevelEnabled: () => true, debug: (f: object) => void told.push(f), error: (f: object) => void lines.push(f) }
   const app = new Elysia()
     .use(createEdge({ log, newId: () => "request-1", now: () => 0 }))
     .get("/wrong", () => ({ count: SECRET }) as unknown as { count: number }, { response: t.Object({ count: t.Integer() }) })
@@ -213,6 +214,13 @@ describe("the edge alone", () => {
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
   const bare = { error: "internal error; the log has it under request mine", code: "INTERNAL_ERROR", request_id: "mine" }
+
+  test("tells every request in a line for debugging, without its query", async () => {
+    told.length = 0
+    await get("/ours?access_token=secret")
+    await Bun.sleep(10)
+    expect(told).toEqual([{ request_id: "mine", method: "GET", path: "/ours", status: 409, ms: 0 }])
+  })
 
   test.each(["/wrong", "/throws", "/throws-text", "/coded"])(
     "%s is our mistake: 500, logged, without a word of it",
