@@ -8,9 +8,10 @@ import type { Step } from "./graph.ts"
 import { type Place, planAt, statesAt, type Within } from "./place.ts"
 import { lookupFor, overlayOf } from "./scope.ts"
 import { isEnded } from "./state.ts"
-import { type Compiled, defineOwn, OMIT, resolveTemplates, SizeBudget, TemplateError } from "./template.ts"
+import { type Compiled, defineOwn, MissingValue, OMIT, resolveTemplates, SizeBudget, TemplateError } from "./template.ts"
 import { isTruthy } from "./truth.ts"
 import type { Turn } from "./turn.ts"
+import { whyMissing } from "./why-missing.ts"
 
 /** What happens to a step beyond its own start; loop.ts and decide.ts give it, so that this file knows no loops. */
 export interface Hooks {
@@ -74,8 +75,13 @@ function begin(turn: Turn, place: Place, hooks: Hooks): void {
     if (!(error instanceof TemplateError)) throw error
     leaveWaiting(turn, turn.step(place))
     turn.emitAt(place, "step_started", { attempt: 1 })
-    hooks.fail(turn, place, { code: "TEMPLATE_UNRESOLVED", message: error.message, retryable: false })
+    hooks.fail(turn, place, { code: "TEMPLATE_UNRESOLVED", message: sentence(turn, place, error), retryable: false })
   }
+}
+
+function sentence(turn: Turn, place: Place, error: TemplateError): string {
+  const why = error instanceof MissingValue ? whyMissing(turn.state, place, error.path) : null
+  return why === null ? error.message : `${error.message} (${why})`
 }
 
 /** Begins an attempt of any kind of step. `input`: the resolved fields, on the first attempt. */

@@ -21,6 +21,17 @@ export class TemplateError extends Error {
   override readonly name = "TemplateError"
 }
 
+/** A template names nothing. */
+export class MissingValue extends TemplateError {
+  constructor(
+    { source }: Expression,
+    /** What it named first. */
+    readonly path: readonly string[],
+  ) {
+    super(`template {{${source}}} names nothing; give it a default with {{${source} | "…"}}`)
+  }
+}
+
 /** How much all templates of one step may bring together; a template can name a large value many times over. */
 export class SizeBudget {
   constructor(private left: number) {}
@@ -119,9 +130,8 @@ function resolveExpression(expression: Expression, lookup: Lookup): Json | typeo
     if (value === undefined) continue
     if (i === last || (value !== null && value !== "")) return value
   }
-  throw new TemplateError(
-    `template {{${expression.source}}} names nothing; give it a default with {{${expression.source} | "…"}}`,
-  )
+  const [first] = expression.alternatives
+  throw new MissingValue(expression, first?.kind === "path" ? first.path : [])
 }
 
 function alternativeValue(alternative: Alternative, lookup: Lookup): Json | undefined | typeof OMIT {

@@ -34,7 +34,7 @@ export function createEdge(deps: EdgeDeps) {
       if (!URL.canParse(request.url)) throw new AppError("bad_request", "the Host header is missing or malformed")
     })
     .onError({ as: "global" }, ({ error, code, request, set }) => {
-      const id = String((set.headers["x-request-id"] ??= deps.newId()))
+      const id = String(set.headers["x-request-id"] ?? deps.newId())
       const wire = toWire(deps.translate?.(error) ?? error, code, id)
       if (wire.unexpected) {
         const stack = error instanceof Error ? error.stack : undefined
@@ -44,7 +44,7 @@ export function createEdge(deps: EdgeDeps) {
         )
       }
       set.status = wire.status
-      Object.assign(set.headers, wire.headers)
+      Object.assign(set.headers, wire.headers, { "x-request-id": id })
       return wire.body
     })
     .use(requestLog(deps))

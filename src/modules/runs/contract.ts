@@ -95,6 +95,16 @@ const stepShape = t.Object({
   completed_at: text,
 })
 
+const flags = t.Record(t.String(), t.Boolean())
+
+/** Of a run with gated steps: who has entry, what may run, who handed over to whom (contract §4.6). */
+const episodeShape = t.Object({
+  entry_granted: flags,
+  in_scope: flags,
+  runtime_depends_on: t.Record(t.String(), t.Array(t.String())),
+  episode_closed: t.Boolean(),
+})
+
 /** Variables and step results (contract G-43). */
 export const contextShape = t.Object({
   run_id: t.String(),
@@ -102,7 +112,7 @@ export const contextShape = t.Object({
   input: t.Unknown(),
   steps: t.Record(t.String(), stepShape),
   variables: t.Object({}),
-  custom: t.Object({}),
+  custom: t.Object({ episode: t.Optional(episodeShape) }),
 })
 export type ContextBody = typeof contextShape.static
 

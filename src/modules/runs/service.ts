@@ -1,5 +1,6 @@
+import { isInScope } from "../../engine/episode.ts"
 import { explain } from "../../engine/explain.ts"
-import { isFinal, type RunState, type StepStatus } from "../../engine/state.ts"
+import { type Episode, isFinal, type RunState, type StepStatus } from "../../engine/state.ts"
 import type { Page } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
 import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
@@ -84,7 +85,7 @@ export class RunService {
       input: state.facts.input,
       steps: Object.fromEntries(steps),
       variables: {},
-      custom: {},
+      custom: state.episode ? { episode: episodeOf(state, state.episode) } : {},
     }
   }
 
@@ -115,6 +116,18 @@ export class RunService {
     const state = await this.deps.runs.inspect(runId)
     if (!state) throw new AppError("not_found", "there is no such run of this workflow")
     return state
+  }
+}
+
+/** As contract §4.6 names it. */
+function episodeOf(state: RunState, { granted, senders, closed }: Episode) {
+  const all = (ids: readonly string[]) => Object.fromEntries(ids.map(id => [id, true]))
+  const inScope = state.plan.steps.filter(step => isInScope(state, step.index)).map(step => step.id)
+  return {
+    entry_granted: all(granted),
+    in_scope: all(inScope),
+    runtime_depends_on: Object.fromEntries(Object.entries(senders).map(([id, from]) => [id, [...from]])),
+    episode_closed: closed,
   }
 }
 

@@ -120,6 +120,26 @@ describe("a run's events", () => {
 })
 
 describe("a run's context", () => {
+  test("of an episode says who has entry, what may run, and who handed over", async () => {
+    const steps = [
+      { id: "gate", type: "human_task", no_auto_start: true },
+      { id: "after", type: "human_task", depends_on: ["gate"], terminal: true },
+      { id: "other", type: "human_task", no_auto_start: true },
+    ]
+    const id = await world.workflow({ steps })
+    const runId = await world.start(id, { trigger_steps: { gate: {} } })
+    await world.until(id, runId, "paused")
+    const { custom } = await read(`${id}/runs/${runId}/context`)
+    expect(custom).toEqual({
+      episode: {
+        entry_granted: { gate: true },
+        in_scope: { gate: true, after: true },
+        runtime_depends_on: {},
+        episode_closed: false,
+      },
+    })
+  })
+
   test("holds input, and every step with its result", async () => {
     const graph = {
       steps: [
