@@ -11,16 +11,15 @@ import { uuidOf } from "./derived-id.ts"
 export function createChildStart(deps: { runs: Runs; workflows: WorkflowService; clock: Clock }): StartChild {
   return async ({ workflowId, version: asked, input, outputFrom, caller }) => {
     const { tenantId, projectId, userId } = caller
-    const workflow = await deps.workflows.row({ tenantId, projectId }, workflowId)
-    const version = await deps.workflows.versionToRun(workflow, asked ?? undefined)
-    deps.workflows.requireRunnable(version)
+    const workflow = await deps.workflows.startRow({ tenantId, projectId }, workflowId, asked ?? undefined)
+    const { version, plan, runSetup, inputSchema } = await deps.workflows.versionToRun(workflow, asked ?? undefined)
     const facts: RunFacts = {
       ...{ tenantId, projectId, workflowId, userId },
       runId: uuidOf(caller.idempotencyKey),
-      version: version.version,
+      version,
       triggerType: "workflow_call",
       startedAt: deps.clock.now(),
-      input: buildInput({ trigger_payload: input }, version.runSetup, version.inputSchema),
+      input: buildInput({ trigger_payload: input }, runSetup, inputSchema),
       excludedStepIds: [],
       parent: {
         runId: caller.runId,
@@ -32,7 +31,7 @@ export function createChildStart(deps: { runs: Runs; workflows: WorkflowService;
       },
     }
     try {
-      await deps.runs.start({ facts, workflowName: workflow.name, idempotency: null }, deps.workflows.planOfRow(version))
+      await deps.runs.start({ facts, workflowName: workflow.name, idempotency: null }, plan)
     } catch (error) {
       if (!(error instanceof RunExists)) throw error
     }

@@ -60,26 +60,25 @@ export class RunCommands {
 
   async #start(caller: Caller, workflowId: string, params: JsonObject, keyHeader: string | null): Promise<CommandAnswer> {
     const runId = runIdOf(params)
-    const workflow = await this.deps.workflows.row(caller, workflowId)
+    const asked = versionOf(params)
+    const workflow = await this.deps.workflows.startRow(caller, workflowId, asked)
     const key = textParam(params, "idempotency_key") ?? keyHeader
     const idempotency = key === null ? null : { key, hash: hashOf(workflowId, params) }
     // A repeated start answers what the first one did, whatever became of the workflow since.
     const before = await this.#earlier(caller, workflowId, runId, idempotency)
     if (before) return answerOf(before)
-    const version = await this.deps.workflows.versionToRun(workflow, versionOf(params))
-    this.deps.workflows.requireRunnable(version)
-    const plan = this.deps.workflows.planOfRow(version)
+    const { version, plan, runSetup, inputSchema } = await this.deps.workflows.versionToRun(workflow, asked)
     requireToolScope(caller, plan)
     const facts: RunFacts = {
       runId: runId ?? this.deps.ids.uuid(),
       tenantId: caller.tenantId,
       projectId: caller.projectId,
       workflowId,
-      version: version.version,
+      version,
       triggerType: textParam(params, "trigger_type") ?? "api",
       userId: caller.userId,
       startedAt: this.deps.clock.now(),
-      input: buildInput(params, version.runSetup, version.inputSchema),
+      input: buildInput(params, runSetup, inputSchema),
       excludedStepIds: excludedOf(params),
       parent: null,
     }

@@ -1,5 +1,6 @@
 import { compilePlan, type Plan } from "../../engine/graph.ts"
 import { refusedInputSchema } from "../../engine/input-schema.ts"
+import type { Issue } from "../../engine/issues.ts"
 import { unrunnable } from "../../engine/runnable.ts"
 import type { StepTypes } from "../../engine/step-type.ts"
 import { checkStructure } from "../../engine/structure.ts"
@@ -12,7 +13,7 @@ import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import type { RunSetup } from "../../storage/schema/workflows.ts"
 import type { VersionBody, WorkflowBody } from "./contract.ts"
-import type { VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
+import type { Place, StartRow, VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
 
 /** Plans kept compiled. Versions never change, so they never go stale. */
 const PLANS_MAX = 500
@@ -32,8 +33,22 @@ export interface WorkflowServiceDeps {
   readonly ids: Ids
 }
 
+/** A version as a start uses it. */
+export interface VersionToRun {
+  readonly version: number
+  readonly plan: Plan
+  readonly runSetup: RunSetup | null
+  readonly inputSchema: Json | null
+}
+
+interface Compiled {
+  readonly plan: Plan
+  /** What this program stores but could not run as its author meant it. */
+  readonly refusal: Issue | null
+}
+
 export class WorkflowService implements PlanSource {
-  readonly #plans = new Map<string, Plan>()
+  readonly #plans = new Map<string, Compiled>()
 
   constructor(private readonly deps: WorkflowServiceDeps) {}
 
@@ -110,47 +125,50 @@ export class WorkflowService implements PlanSource {
 
   async row(caller: Pick<Caller, "tenantId" | "projectId">, id: string): Promise<WorkflowRow> {
     const row = await this.deps.store.find(caller, id)
-    if (!row) throw new AppError("not_found", "there is no such workflow in this project")
+    if (!row) throw noSuchWorkflow()
     return row
   }
 
-  /** The version to run: the one asked for, else the newest (contract G-8). */
-  async versionToRun(workflow: WorkflowRow, asked: number | undefined): Promise<VersionRow> {
-    if (workflow.status === "archived") throw archived()
-    if (workflow.latestVersion === null) {
+  /** `version` undefined: the newest (contract G-8). Throws `not_found` for a workflow that is not there. */
+  async startRow(place: Place, id: string, version: number | undefined): Promise<StartRow> {
+    const row = await this.deps.store.startRow(place, id, version ?? null)
+    if (!row) throw noSuchWorkflow()
+    return row
+  }
+
+  /** Refuses a workflow that cannot be started, or not with the version `asked` for. */
+  async versionToRun(row: StartRow, asked: number | undefined): Promise<VersionToRun> {
+    if (row.status === "archived") throw archived()
+    if (row.latestVersion === null) {
       throw new AppError("invalid", "the workflow has no published version; publish one with POST /v1/workflows/{id}/versions", {
         code: "WORKFLOW_NOT_PUBLISHED",
       })
     }
-    const version = await this.deps.store.version(workflow.id, asked ?? workflow.latestVersion)
-    if (!version) throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${workflow.latestVersion}`)
-    return version
-  }
-
-  /** Refuses what this version stores but could not run as its author meant it. */
-  requireRunnable(version: VersionRow): void {
-    const [first] = unrunnable(version.graph, this.deps.types)
-    if (first) throw new AppError("invalid", first.message, { code: "STEP_TYPE_UNAVAILABLE" })
+    if (row.version === null) {
+      throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${row.latestVersion}`)
+    }
+    const { plan, refusal } = await this.#compiled(row.id, row.version)
+    if (refusal) throw new AppError("invalid", refusal.message, { code: "STEP_TYPE_UNAVAILABLE" })
+    const { runSetup, inputSchema } = row
+    return { version: row.version, plan, runSetup, inputSchema }
   }
 
   async planOf(workflowId: string, version: number): Promise<Plan> {
+    return (await this.#compiled(workflowId, version)).plan
+  }
+
+  async #compiled(workflowId: string, version: number): Promise<Compiled> {
     const key = `${workflowId}/${version}`
     const known = this.#plans.get(key)
     if (known) return known
     const row = await this.deps.store.version(workflowId, version)
     if (!row) throw new AppError("not_found", `the workflow has no version ${version}`)
-    return this.planOfRow(row)
-  }
-
-  planOfRow(row: VersionRow): Plan {
-    const key = `${row.workflowId}/${row.version}`
-    const known = this.#plans.get(key)
-    if (known) return known
-    const plan = compilePlan(this.#checked(row.graph), this.deps.types)
+    const [refusal = null] = unrunnable(row.graph, this.deps.types)
+    const made = { plan: compilePlan(this.#checked(row.graph), this.deps.types), refusal }
     const oldest = this.#plans.size >= PLANS_MAX ? this.#plans.keys().next().value : undefined
     if (oldest !== undefined) this.#plans.delete(oldest)
-    this.#plans.set(key, plan)
-    return plan
+    this.#plans.set(key, made)
+    return made
   }
 
   #checkedDraft(graph: unknown): JsonObject {
@@ -182,6 +200,10 @@ function checkedSchema<Schema extends Json | undefined>(schema: Schema): Schema 
   if (refused === null) return schema
   const issue = { severity: "error", code: "input_schema_invalid", message: refused, json_path: "$.input_schema" }
   throw new AppError("invalid", refused, { fields: { issues: [issue] } })
+}
+
+function noSuchWorkflow(): AppError {
+  return new AppError("not_found", "there is no such workflow in this project")
 }
 
 function archived(): AppError {
