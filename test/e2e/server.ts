@@ -29,6 +29,8 @@ export interface Ended {
 export interface RunOptions {
   readonly stdin?: string
   readonly env?: Readonly<Record<string, string>>
+  /** A command that starts the server in its own place, as `nice` does: same process, same pipes, same exit code. */
+  readonly under?: readonly string[]
 }
 
 /** The executable alone in an empty folder, as a person downloads it, with its data beside it. */
@@ -121,7 +123,8 @@ export class Server {
   stderr = ""
 
   constructor(home: Home, args: readonly string[], options: RunOptions) {
-    this.#child = Bun.spawn([home.executable, "serve", "--data", home.data, "--port", "0", ...args], {
+    const command = [...(options.under ?? []), home.executable, "serve", "--data", home.data, "--port", "0", ...args]
+    this.#child = Bun.spawn(command, {
       cwd: home.folder,
       env: home.environment(options.env),
       stdin: "ignore",
