@@ -85,9 +85,9 @@ function randomStep(random: Random, earlier: readonly string[], episodic: boolea
       random.chance(0.5) && { args: { x: randomTemplate(random, `steps.${before}.result.ok`) } }
     return step(dependsOn, { ...controls, ...retry, ...args })
   }
-  if (kind < 0.67) return person(dependsOn, { ...controls, ...limit(random, "timeout_s") })
-  if (kind < 0.75) return child(dependsOn, { ...controls, ...retry, ...limit(random, "timeout_s") })
-  const loop = { ...controls, retry_count: random.below(2), ...limit(random, "timeout_s"), depends_on: dependsOn }
+  if (kind < 0.65) return person(dependsOn, { ...controls, ...limit(random, "timeout_s") })
+  if (kind < 0.71) return child(dependsOn, { ...controls, ...retry, ...limit(random, "timeout_s") })
+  const loop = { ...controls, retry_count: random.below(3), ...limit(random, "timeout_s"), depends_on: dependsOn }
   return kind < 0.9 ? randomForEach(random, before, loop) : randomWhile(random, loop)
 }
 
@@ -101,7 +101,8 @@ function randomGate(random: Random): JsonObject {
 }
 
 function randomForEach(random: Random, before: string | undefined, more: JsonObject): JsonObject {
-  const literal = random.pick<Json>([[], [1], [1, { x: 2 }], [1, 2, 3], [{ x: 1 }, {}, null, 4], null, "one", { x: 1 }]) ?? null
+  const literal =
+    random.pick<Json>([[], [1], [1, { x: 2 }], [1, 2, 3], [1, 2, 3, 4], [{ x: 1 }, {}, null, 4], null, "one", { x: 1 }]) ?? null
   const items =
     before !== undefined && random.chance(0.4)
       ? `{{steps.${before}.result.rows${random.chance(0.8) ? " | [7, 8]" : ""}}}`
@@ -109,7 +110,7 @@ function randomForEach(random: Random, before: string | undefined, more: JsonObj
   return each(items, randomBody(random, "item.x"), {
     ...more,
     for_each_max_parallel: 1 + random.below(3),
-    for_each_error_policy: random.pick(["fail_fast", "continue_on_error", "pause", "human_review"]) ?? null,
+    for_each_error_policy: random.pick(["fail_fast", "fail_fast", "continue_on_error", "pause", "human_review"]) ?? null,
     ...limit(random, "for_each_item_timeout_s"),
   })
 }

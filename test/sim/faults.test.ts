@@ -2,71 +2,128 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ENGINE_FAULTS } from "./engine-faults.ts"
 import { FAULTS, type Fault } from "./faults.ts"
 
 const repository = join(import.meta.dir, "..", "..")
 /** Within so many seeds, the same ones each time, a fault must be found. */
 const SEEDS = 4_000
-const LIMIT_MS = 90_000
-
-function planted(text: string, { from, to }: Fault): string {
-  return text.replace(from, () => to)
-}
+const LIMIT_MS = 120_000
+const COPIED = [
+  "src",
+  "test/engine",
+  "test/runtime",
+  "test/sim",
+  "dist-config/sim.ts",
+  "package.json",
+  "tsconfig.json",
+  "bunfig.toml",
+]
 
 test("every planted fault still fits the source", () => {
-  const misfits = FAULTS.filter(f => readFileSync(join(repository, f.file), "utf8").split(f.from).length !== 2)
+  const all = [...FAULTS, ...ENGINE_FAULTS]
+  const misfits = all.filter(f => f.from === f.to || readFileSync(join(repository, f.file), "utf8").split(f.from).length !== 2)
 
   expect(misfits.map(f => f.name)).toEqual([])
+  expect(new Set(all.map(f => f.name)).size).toBe(all.length)
 })
 
-// Minutes of work that only a change of the simulation itself calls for.
-if (process.env.AGENTRUNTIME_TEST_FAULTS === "1") {
-  describe("the simulation finds", () => {
-    let copy: string
-    beforeAll(() => {
-      copy = mkdtempSync(join(tmpdir(), "agentruntime-faults-"))
-      for (const path of [
-        "src",
-        "test/engine",
-        "test/runtime",
-        "test/sim",
-        "dist-config/sim.ts",
-        "package.json",
-        "tsconfig.json",
-      ])
-        cpSync(join(repository, path), join(copy, path), { recursive: true })
-      symlinkSync(join(repository, "node_modules"), join(copy, "node_modules"), "junction")
-    })
-    afterAll(() => rmSync(copy, { recursive: true, force: true }))
+/** A copy of the sources in which something may be wrong. */
+class Copy {
+  readonly folder = mkdtempSync(join(tmpdir(), "agentruntime-faults-"))
 
-    function search() {
-      const command = [process.execPath, "run", join("dist-config", "sim.ts"), "--from", "1", "--seeds", String(SEEDS)]
-      return Bun.spawnSync(command, { cwd: copy, stdout: "pipe", stderr: "pipe", timeout: LIMIT_MS })
+  constructor() {
+    for (const path of COPIED) cpSync(join(repository, path), join(this.folder, path), { recursive: true })
+    symlinkSync(join(repository, "node_modules"), join(this.folder, "node_modules"), "junction")
+  }
+
+  with<T>({ file, from, to }: Fault, body: () => T): T {
+    const path = join(this.folder, file)
+    const sound = readFileSync(path, "utf8")
+    writeFileSync(
+      path,
+      sound.replace(from, () => to),
+    )
+    try {
+      return body()
+    } finally {
+      writeFileSync(path, sound)
     }
+  }
 
-    test("nothing where nothing was planted", () => {
-      const { exitCode, stderr } = search()
+  /** What the simulation says is broken, and at which seed; null when it finds nothing. */
+  simulate(seeds = SEEDS): string | null {
+    const { exitCode, stderr } = this.#bun("run", join("dist-config", "sim.ts"), "--from", "1", "--seeds", String(seeds))
+    if (exitCode === 0) return null
+    const [broken = "it does not end", seed = ""] = stderr.split("\n").filter(Boolean)
+    return `${seed.slice(0, 60)}: ${broken.slice(0, 150)}`
+  }
 
-      expect(stderr.toString()).toBe("")
-      expect(exitCode).toBe(0)
-    }, 120_000)
+  /** The first test of the engine that fails; null when none does. */
+  testEngine(): string | null {
+    const { exitCode, stderr } = this.#bun("test", "--bail=1", join("test", "engine"))
+    if (exitCode === 0) return null
+    return /^\(fail\) (.*)/m.exec(stderr)?.[1]?.slice(0, 150) ?? `no test fails, and it ends with ${exitCode}: ${stderr}`
+  }
 
+  #bun(...args: readonly string[]) {
+    const env = { ...process.env, AGENTRUNTIME_TEST_SEED: "1", AGENT: undefined, CLAUDECODE: undefined }
+    const child = Bun.spawnSync([process.execPath, ...args], { cwd: this.folder, env, stderr: "pipe", timeout: LIMIT_MS })
+    return { exitCode: child.exitCode, stderr: child.stderr.toString() }
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+// Minutes of work that only a change of the simulation or of the tests themselves calls for.
+if (process.env.AGENTRUNTIME_TEST_FAULTS === "1") {
+  let copy: Copy
+  beforeAll(() => {
+    copy = new Copy()
+  })
+  afterAll(() => copy.remove())
+
+  test(
+    "nothing is found where nothing was planted",
+    () => {
+      expect(copy.simulate()).toBeNull()
+      expect(copy.testEngine()).toBeNull()
+    },
+    LIMIT_MS,
+  )
+
+  describe("the simulation finds", () => {
     for (const fault of FAULTS) {
-      test(fault.name, () => {
-        const path = join(copy, fault.file)
-        const sound = readFileSync(path, "utf8")
-        writeFileSync(path, planted(sound, fault))
-        try {
-          const { stderr } = search()
-          const [broken = "", seed = ""] = stderr.toString().split("\n").filter(Boolean)
+      test(
+        fault.name,
+        () => {
+          const found = copy.with(fault, () => copy.simulate(fault.seeds))
 
-          expect(broken).not.toBe("")
-          expect(stderr.toString()).toContain("AGENTRUNTIME_TEST_SEED=")
-          console.log(`${fault.name}: ${seed.slice(0, 60)}: ${broken.slice(0, 150)}`)
-        } finally {
-          writeFileSync(path, sound)
-        }
-      }, 120_000)
+          expect(found).toContain("AGENTRUNTIME_TEST_SEED=")
+          console.log(`${fault.name}: ${found}`)
+        },
+        LIMIT_MS,
+      )
+    }
+  })
+
+  describe("the simulation or a test of the engine finds", () => {
+    for (const fault of ENGINE_FAULTS) {
+      test(
+        fault.name,
+        () => {
+          const found = copy.with(fault, () => {
+            const told = copy.simulate(fault.seeds)
+            return told === null ? copy.testEngine() : `simulation: ${told}`
+          })
+
+          expect(found).not.toBeNull()
+          console.log(`${fault.name}: ${found}`)
+        },
+        2 * LIMIT_MS,
+      )
     }
   })
 }

@@ -5,6 +5,8 @@ export interface Fault {
   /** Occurs once in the file. */
   readonly from: string
   readonly to: string
+  /** Seeds within which it must be found, if it takes longer than the others. */
+  readonly seeds?: number
 }
 
 const RUNS = "src/runtime/runs.ts"
@@ -116,5 +118,6 @@ export const FAULTS: readonly Fault[] = [
     file: WORKER,
     from: "if (run.executing.get(key) === abort) run.executing.delete(key)",
     to: "run.executing.delete(key)",
+    seeds: 20_000,
   },
 ]

@@ -1,6 +1,6 @@
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, stateAt, stepAt } from "../../src/engine/place.ts"
-import type { RunFacts } from "../../src/engine/state.ts"
+import { isFinal, type RunFacts } from "../../src/engine/state.ts"
 import { AppError, messageOf } from "../../src/kernel/errors.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type ActiveRun, placeKey } from "../../src/runtime/active-run.ts"
@@ -17,11 +17,22 @@ import type { World } from "./world.ts"
 /** An attempt in the world outside. */
 export interface Attempt {
   readonly job: StepJob
+  readonly order: Order
   readonly signal: AbortSignal
   readonly answer: (outcome: StepOutcome) => void
   readonly fail: (error: unknown) => void
   /** Does what the step's real executor does; null where the world outside decides. */
   readonly call: (() => void) | null
+}
+
+/** What the runtime's worker was told to do. */
+interface Order {
+  readonly run: ActiveRun
+  readonly place: Place
+  readonly attempt: number
+  readonly round: number
+  /** What it calls, whatever attempt it is. */
+  readonly call: string
 }
 
 /** The names by which calls are known to the world outside, of all boots. */
@@ -205,6 +216,17 @@ export class SimBoot {
         )
       }
     }
+    for (const { job, signal, order } of this.attempts) {
+      const { run, place, attempt, round } = order
+      if (signal.aborted || run.busy) continue
+      const what = `${job.runId}: ${job.stepId}[${job.item}] ${round}/${attempt}`
+      const s = stateAt(run.state, place)
+      this.world.holds(!run.rested, () => `${what} is under way, and its run has left memory`)
+      this.world.holds(
+        !isFinal(run.state.status) && s?.status === "running" && s.attempt === attempt && s.round === round,
+        () => `${what} goes on, and nobody waits for it`,
+      )
+    }
   }
 
   /** Everything that was committed since this boot began was told. */
@@ -230,9 +252,9 @@ export class SimBoot {
   }
 
   #spiedWorker(log: { error(fields: object, message: string): void }): Worker {
-    let call = ""
+    let order: Order | null = null
     const before = (run: ActiveRun, place: Place, attempt: number, round: number) => {
-      call = this.#ordered(run, place, attempt, round)
+      order = { run, place, attempt, round, call: this.#ordered(run, place, attempt, round) }
     }
     class SpiedWorker extends Worker {
       override execute(run: ActiveRun, place: Place, attempt: number, round: number, answer: (input: RunInput) => void): void {
@@ -242,8 +264,8 @@ export class SimBoot {
     }
     const { random } = this.world
     const real = createWorkflowCallExecutor(start => this.#startChild(start))
-    const outside = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, call, null)
-    const child = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, call, () => real.execute(job, signal))
+    const outside = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, order!, null)
+    const child = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, order!, () => real.execute(job, signal))
     const executors: StepExecutors = new Map([
       ...OUTSIDE.map(type => [type, { execute: outside }] as const),
       ["workflow_call", { execute: child }],
@@ -279,15 +301,16 @@ export class SimBoot {
     return `${runId} ${path} ${item} ${outer.round}`
   }
 
-  #outside(job: StepJob, signal: AbortSignal, call: string, execute: (() => Promise<StepOutcome>) | null): Promise<StepOutcome> {
+  #outside(job: StepJob, signal: AbortSignal, order: Order, execute: (() => Promise<StepOutcome>) | null): Promise<StepOutcome> {
     const { keys, calls } = this.calls
+    const { call } = order
     const key = keys.get(call) ?? job.idempotencyKey
     const same = key === job.idempotencyKey && (calls.get(key) ?? call) === call
     this.world.holds(same, () => `${call} has the key ${job.idempotencyKey}, ${key} was ${calls.get(job.idempotencyKey)}`)
     keys.set(call, key)
     calls.set(key, call)
     return new Promise((answer, fail) => {
-      this.attempts.push({ job, signal, answer, fail, call: execute && (() => void execute().then(answer, fail)) })
+      this.attempts.push({ job, signal, order, answer, fail, call: execute && (() => void execute().then(answer, fail)) })
     })
   }
 

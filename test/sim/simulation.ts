@@ -125,7 +125,7 @@ class Simulation {
     const attempts = this.attempts()
     const choices: [number, () => void][] = [
       [operations.length > 0 ? 8 : 0, () => this.operate(random.pick(operations)!)],
-      [attempts.length > 0 ? 4 : 0, () => this.answer(...random.pick(attempts)!)],
+      [attempts.length > 0 ? 4 : 0, () => this.answer(...this.slow(attempts))],
       [boot.listening ? 2 : 0, () => this.request()],
       [
         boot.listening && own.length > 0 ? 1 : 0,
@@ -161,6 +161,13 @@ class Simulation {
 
   attempts(): readonly (readonly [SimBoot, Attempt])[] {
     return [this.boot, this.zombie].flatMap(boot => (boot ? boot.attempts.map(a => [boot, a] as const) : []))
+  }
+
+  /** What was called off mostly ends later than the rest, so that newer attempts are beside it. */
+  slow(attempts: readonly (readonly [SimBoot, Attempt])[]): readonly [SimBoot, Attempt] {
+    const wanted = attempts.filter(([, { signal }]) => !signal.aborted)
+    const among = wanted.length > 0 && this.random.chance(0.8) ? wanted : attempts
+    return this.random.pick(among)!
   }
 
   /** The disk does what it was asked, or tells that it did. */
@@ -200,7 +207,7 @@ class Simulation {
   outcome(type: string, { job, signal }: Attempt): StepOutcome {
     const { random, world } = this
     const failing = world.faults ? 0.25 : 0
-    if (type === "workflow_call" || signal.aborted || random.chance(failing)) {
+    if (type === "workflow_call" || (signal.aborted && random.chance(0.5)) || random.chance(failing)) {
       const retryable = random.chance(0.85)
       return {
         ok: false,
