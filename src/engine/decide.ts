@@ -33,7 +33,7 @@ export function decide(state: RunState, input: RunInput, now: number): Decision 
 function apply(turn: Turn, input: RunInput): void {
   switch (input.type) {
     case "Start":
-      started(turn)
+      started(turn, input)
       break
     case "StepSucceeded":
       succeeded(turn, input)
@@ -72,10 +72,10 @@ const hooks: LoopHooks = {
   completed: (turn, place) => goOn(turn, place),
 }
 
-function started(turn: Turn): void {
+function started(turn: Turn, { identity }: Extract<RunInput, { type: "Start" }>): void {
   if (turn.state.seq > 0) return
   const { triggerType, version } = turn.state.facts
-  turn.emit({ type: "run_started", data: { trigger_type: triggerType, version } })
+  turn.emit({ type: "run_started", data: { trigger_type: triggerType, version, ...(identity && { identity }) } })
   startReady(turn, null, hooks)
 }
 

@@ -1,6 +1,7 @@
 import { assert } from "../kernel/errors.ts"
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import type { RunEvent } from "./events.ts"
+import { takesInputFrom } from "./graph.ts"
 import { isEnded, isUnderWay, own, type RunState } from "./state.ts"
 import type { Turn } from "./turn.ts"
 
@@ -54,10 +55,9 @@ export function handoffOf(result: Json): Handoff | null {
 export function refusedEntry(state: RunState, to: string, by: string): string | null {
   const index = state.plan.indexOf.get(to)
   if (index === undefined) return `there is no step ${to} to hand over to`
-  const { inputAllowlist, gated } = state.plan.steps[index]!
-  if (!gated) return `step ${to} is not gated (no_auto_start), so nobody can hand over to it`
-  if (inputAllowlist.length > 0 && !inputAllowlist.includes(by))
-    return `step ${to} does not take input from ${by} (input_allowlist)`
+  const step = state.plan.steps[index]!
+  if (!step.gated) return `step ${to} is not gated (no_auto_start), so nobody can hand over to it`
+  if (!takesInputFrom(step, by)) return `step ${to} does not take input from ${by} (input_allowlist)`
   return null
 }
 

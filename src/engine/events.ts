@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { FailureCode } from "./failure.ts"
-import type { PauseReason, RunStatus } from "./state.ts"
+import type { Identity, PauseReason, RunStatus } from "./state.ts"
 
 export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "condition_false" | "skip_when" | "excluded"
 
@@ -12,7 +12,7 @@ export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "conditi
  * Inside a loop `stepId` is the inner step's path, and `data.index` says for which item or iteration, from 0.
  */
 export type RunEvent =
-  | { readonly type: "run_started"; readonly data: { readonly trigger_type: string; readonly version: number } }
+  | { readonly type: "run_started"; readonly data: RunStarted }
   /** `input`: the fields that the version leaves open, as resolved at the first attempt. */
   | StepEvent<"step_started", { readonly attempt: number; readonly input?: JsonObject }>
   | StepEvent<"step_completed", StepCompletion>
@@ -30,6 +30,13 @@ export type RunEvent =
   /** A gated step may run (contract §4.6): somebody handed over to it, or a resume named it. */
   | StepEvent<"entry_granted", { readonly by: string; readonly payload: JsonObject; readonly again: boolean }>
   | { readonly type: "state_changed"; readonly data: StateChange }
+
+export interface RunStarted {
+  readonly trigger_type: string
+  readonly version: number
+  /** Ours: nothing else keeps it. */
+  readonly identity?: Identity
+}
 
 export interface StepEvent<Type extends string, Data> {
   readonly type: Type

@@ -1,6 +1,6 @@
 import type { Json } from "../kernel/json.ts"
 import { isInScope } from "./episode.ts"
-import type { Step } from "./graph.ts"
+import { type Step, takesInputFrom } from "./graph.ts"
 import { type Place, stateAt, stepAt } from "./place.ts"
 import { lookupFor } from "./scope.ts"
 import { isEnded, isFinal, type RunState, type StepState } from "./state.ts"
@@ -113,7 +113,9 @@ function ended(state: RunState, step: Step, how: string): Cause {
 
 function pending(state: RunState, place: Place, seen: Set<number>): readonly Cause[] {
   const step = stepAt(state, place)
-  if (isFinal(state.status)) return [ended(state, step, "had not started")]
+  // Nobody ended a run that stalled: what kept the step from starting keeps it for ever.
+  const stalled = state.failureCode === "RUN_STALLED_OR_TIMED_OUT"
+  if (isFinal(state.status) && !stalled) return [ended(state, step, "had not started")]
   for (const index of step.dependsOn) {
     const above = { within: null, index }
     const { id } = stepAt(state, above)
@@ -123,8 +125,11 @@ function pending(state: RunState, place: Place, seen: Set<number>): readonly Cau
     return [{ kind: "dependency", stepId: id, message }, ...causesOf(state, above, seen)]
   }
   if (!isInScope(state, place.index)) {
+    const way = takesInputFrom(step, "human")
+      ? "name it in trigger_steps, or hand over to it"
+      : `one of its input_allowlist has to hand over to it (${step.inputAllowlist.join(", ")})`
     const message = step.gated
-      ? `${step.id} is gated (no_auto_start) and was not granted entry: name it in trigger_steps, or hand over to it`
+      ? `${step.id} is gated (no_auto_start) and was not granted entry: ${way}`
       : `${step.id} depends on a gated step that was not granted entry`
     return [{ kind: "grant", stepId: step.id, message }]
   }

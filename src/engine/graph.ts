@@ -47,6 +47,11 @@ export interface Plan {
   readonly episodic: boolean
 }
 
+/** Whether `by`, a step's id or `human`, may hand input to a step (contract §3.3). */
+export function takesInputFrom({ inputAllowlist }: Step, by: string): boolean {
+  return inputAllowlist.length === 0 || inputAllowlist.includes(by)
+}
+
 /** Compiles a graph that passed `checkStructure`. */
 export function compilePlan(graph: JsonObject, types: StepTypes): Plan {
   const documents = stepDocuments(graph)

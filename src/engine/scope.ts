@@ -83,8 +83,12 @@ function tolerant(outputs: JsonObject, path: readonly string[], from: number): J
 }
 
 function runFacts(state: RunState): JsonObject {
-  const { facts } = state
+  const { facts, identity } = state
+  const { external_user_id } = identity
   return {
+    ...identity,
+    // Both names are in the contract, and a start gives only one.
+    ...(external_user_id !== undefined && { external_id: external_user_id }),
     run_id: facts.runId,
     started_at: rfc3339(facts.startedAt),
     trigger_type: facts.triggerType,

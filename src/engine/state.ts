@@ -2,7 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import { liveBodies } from "./bodies.ts"
 import type { SkipReason } from "./events.ts"
 import type { FailureCode } from "./failure.ts"
-import type { Plan, Step } from "./graph.ts"
+import { type Plan, type Step, takesInputFrom } from "./graph.ts"
 
 export type RunStatus = "running" | "paused" | "draining" | "completed" | "failed" | "stopped"
 export type PauseReason = "operator" | "human_task" | "awaiting_chat"
@@ -91,6 +91,13 @@ export interface RunFacts {
   readonly parent: ParentStep | null
 }
 
+/** For whom the run was started, as far as its start said (contract §4.1). Recorded with the start, and read by templates. */
+export interface Identity {
+  readonly external_user_id?: string
+  readonly principal_id?: string
+  readonly segment_id?: string
+}
+
 export interface ParentStep {
   readonly runId: string
   readonly workflowId: string
@@ -118,6 +125,7 @@ export interface Episode {
 export interface RunState {
   readonly facts: RunFacts
   readonly plan: Plan
+  readonly identity: Identity
   readonly status: RunStatus
   readonly pauseReason: PauseReason | null
   /** By the step's index in the plan. */
@@ -163,11 +171,12 @@ export const PENDING: StepState = {
 }
 
 export function initialState(facts: RunFacts, plan: Plan): RunState {
-  const overlays = overlaysOf(facts.input)
+  const overlays = Object.fromEntries(overlaysOf(facts.input).filter(([id]) => mayHandInput(plan, id)))
   const granted = plan.steps.filter(s => s.gated && Object.hasOwn(overlays, s.id)).map(s => s.id)
   return {
     facts,
     plan,
+    identity: {},
     status: "running",
     pauseReason: null,
     steps: plan.steps.map(() => PENDING),
@@ -187,10 +196,17 @@ export function initialState(facts: RunFacts, plan: Plan): RunState {
   }
 }
 
-function overlaysOf(input: JsonObject): { readonly [stepId: string]: JsonObject } {
+function overlaysOf(input: JsonObject): readonly (readonly [string, JsonObject])[] {
   const steps = input._steps
-  if (!isJsonObject(steps)) return {}
-  return Object.fromEntries(Object.entries(steps).filter((e): e is [string, JsonObject] => isJsonObject(e[1])))
+  if (!isJsonObject(steps)) return []
+  return Object.entries(steps).filter((e): e is [string, JsonObject] => isJsonObject(e[1]))
+}
+
+/** A start is a person's word, as a resume is. A step without a gate is configured by it, not entered. */
+function mayHandInput(plan: Plan, stepId: string): boolean {
+  const index = plan.indexOf.get(stepId)
+  const step = index === undefined ? undefined : plan.steps[index]!
+  return !step?.gated || takesInputFrom(step, "human")
 }
 
 export function isFinal(status: RunStatus): boolean {

@@ -1,7 +1,7 @@
 import type { RunEvent } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
 import type { Plan } from "../engine/graph.ts"
-import type { RunFacts, RunStatus } from "../engine/state.ts"
+import type { Identity, RunFacts, RunStatus } from "../engine/state.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 
 /** One attempt of one step, handed to the world outside. */
@@ -94,6 +94,8 @@ export interface NewRun {
   readonly facts: RunFacts
   readonly workflowName: string
   readonly idempotency: Idempotency | null
+  /** Goes into the run's first event; a run that is loaded has it from there. */
+  readonly identity?: Identity
 }
 
 /** A caller's name for one start, and what it asked for under that name. */

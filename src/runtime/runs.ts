@@ -62,7 +62,8 @@ export class Runs {
   async #start(run: NewRun, plan: Plan): Promise<RunState> {
     const now = this.deps.clock.now()
     const before = initialState(run.facts, plan)
-    const { events, state } = decide(before, { type: "Start" }, now)
+    const { identity } = run
+    const { events, state } = decide(before, { type: "Start", ...(identity && { identity }) }, now)
     const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
     await this.deps.journal.create(run, changes)
     this.#tell(run, changes.events)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { commands } from "../../src/engine/commands.ts"
+import { explain } from "../../src/engine/explain.ts"
 import { wakeAt } from "../../src/engine/state.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
 import {
@@ -65,6 +66,39 @@ describe("a gated step", () => {
     const run = started({ a: [], b: gated([], { input_allowlist: ["a"] }) })
 
     for (const id of ["a", "b", "nobody", "__proto__"]) expect(told(when(run, resumeWith({ [id]: {} })))).toEqual([])
+  })
+
+  test("gets neither entry nor input from a start that may not give it", () => {
+    const graph = { a: agent(), b: gated([], { note: '{{input.x | "own"}}', input_allowlist: ["a"] }) }
+    const run = started(graph, overlays({ b: { x: "smuggled", note: "smuggled" } }))
+
+    expect(stepOf(run, "b").status).toBe("pending")
+    expect(stepOf(after(run, succeeded("a", handsTo("b"))), "b").input).toEqual({ note: "own" })
+  })
+
+  test("that nobody let in is the reason that is given, also once the run stalled over it", () => {
+    const run = started({ a: [], b: gated(), c: gated([], { input_allowlist: ["a"] }), d: ["b"] })
+    const stalled = whenAt(after(run, succeeded("a")), STALL / 1000, clock).state
+    const why = (id: string) => explain(stalled, stalled.plan.indexOf.get(id)!).because.map(c => `${c.kind}: ${c.message}`)
+
+    expect(stalled.failureCode).toBe("RUN_STALLED_OR_TIMED_OUT")
+    expect(why("b")).toEqual([
+      "grant: b is gated (no_auto_start) and was not granted entry: name it in trigger_steps, or hand over to it",
+    ])
+    expect(why("c")).toEqual([
+      "grant: c is gated (no_auto_start) and was not granted entry: one of its input_allowlist has to hand over to it (a)",
+    ])
+    expect(why("d")[0]).toBe("dependency: d waits for b, which is pending")
+  })
+
+  test("that takes input from people gets entry from a start, as does one that takes it from anyone", () => {
+    const graph = { a: gated([], { input_allowlist: ["human", "b"] }), b: gated() }
+
+    expect(told(when(created(graph, overlays({ a: {}, b: {} })), start))).toEqual([
+      "run_started",
+      "step_started a",
+      "step_started b",
+    ])
   })
 
   test("gets entry under a pause with the resume, and not from the pause itself", () => {

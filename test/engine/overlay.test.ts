@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test"
+import { evolve } from "../../src/engine/evolve.ts"
 import { inputOf, scriptScope } from "../../src/engine/scope.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
-import { after, created, person, placeIn, start, started, step, stepOf, succeeded } from "./machine.ts"
+import { after, at, created, person, placeIn, start, started, step, stepOf, succeeded, when } from "./machine.ts"
 
 const withOverlay = (id: string, overlay: Json, input: JsonObject = {}) => ({ input: { ...input, _steps: { [id]: overlay } } })
 
@@ -91,6 +92,21 @@ test("a step reads the resolved fields of another, and the facts of its run", ()
   )
 
   expect(stepOf(after(run, succeeded("a")), "b").input).toEqual({ args: [7, "run-1", "2026-06-10T08:00:00.000Z", "api"] })
+})
+
+test("a step reads for whom its run was started, before and after a restart, and nothing that was not said", () => {
+  const identity = { external_user_id: "eve", segment_id: "s7" }
+  const names = ["external_user_id", "external_id", "segment_id", "principal_id"]
+  const graph = {
+    a: step([], { args: names.map(name => `{{run.${name} | "none"}}`) }),
+    b: step(["a"], { args: "{{run.segment_id}}" }),
+  }
+  const { events, state } = when(created(graph), { type: "Start", identity })
+
+  expect(stepOf(state, "a").input).toEqual({ args: ["eve", "eve", "s7", "none"] })
+  const again = events.reduce((s, e) => evolve(s, e, at(0)), created(graph))
+  expect(stepOf(after(again, succeeded("a")), "b").input).toEqual({ args: "s7" })
+  expect(scriptScope(again, placeIn(again, "b")).run).toMatchObject({ ...identity, external_id: "eve" })
 })
 
 test("a step id with hyphens or dots is named as it is, and the longest id wins", () => {

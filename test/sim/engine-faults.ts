@@ -135,7 +135,7 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "const over = open < 0 ? live.length : open",
     "const over = live.length + 0 * open",
   ),
-  fault("episode.ts", "the allow-list ignored", "inputAllowlist.length > 0 && !", "inputAllowlist.length > 99 && !"),
+  fault("graph.ts", "the allow-list ignored", "inputAllowlist.length === 0 || ", "inputAllowlist.length >= 0 || "),
   fault("episode.ts", "a gate that lets everybody in", "const entered = !step.gated ||", "const entered = step.gated ||"),
   fault("episode.ts", "a sender not waited for", "[...from, data.by]", "[...from]"),
   fault(

@@ -130,7 +130,7 @@ export class SimBoot {
     this.calling++
     const idempotency = key === null ? null : { key, hash: "h" }
     const { plan } = this.workflows.get(facts.workflowId)!
-    this.runs.start({ facts, workflowName: "w", idempotency }, plan).then(
+    this.runs.start({ facts, workflowName: "w", idempotency, identity: { segment_id: facts.runId } }, plan).then(
       state => {
         this.calling--
         this.world.say(`${this.id} answers the start of ${facts.runId}: ${state.status}`)

@@ -1,13 +1,13 @@
 import type { Plan } from "../../engine/graph.ts"
 import type { RunInput } from "../../engine/inputs.ts"
 import { buildInput } from "../../engine/start-input.ts"
-import type { RunFacts } from "../../engine/state.ts"
+import type { Identity, RunFacts } from "../../engine/state.ts"
 import { type Caller, insufficientScope } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
 import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
-import { type Idempotency, RunExists } from "../../runtime/ports.ts"
+import { type Idempotency, type NewRun, RunExists } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { WorkflowService } from "../workflows/service.ts"
 import type { CommandAnswer } from "./contract.ts"
@@ -69,6 +69,7 @@ export class RunCommands {
     if (before) return answerOf(before)
     const { version, plan, runSetup, inputSchema } = await this.deps.workflows.versionToRun(workflow, asked)
     requireToolScope(caller, plan)
+    const identity = identityOf(params)
     const facts: RunFacts = {
       runId: runId ?? this.deps.ids.uuid(),
       tenantId: caller.tenantId,
@@ -84,7 +85,8 @@ export class RunCommands {
     }
     checkExcluded(plan, facts.excludedStepIds)
     try {
-      const state = await this.deps.runs.start({ facts, workflowName: workflow.name, idempotency }, plan)
+      const run: NewRun = { facts, workflowName: workflow.name, idempotency, ...(identity && { identity }) }
+      const state = await this.deps.runs.start(run, plan)
       return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }
     } catch (error) {
       // The same start may have come twice at once.
@@ -179,6 +181,16 @@ function textParam(params: JsonObject, name: string): string | null {
   if (value === undefined || value === null) return null
   if (typeof value === "string" && value !== "" && value.length <= 300) return value
   throw badParam(`params.${name} must be text`)
+}
+
+/** For whom the run is, as the caller names them (contract §4.1); null when it does not say. */
+function identityOf(params: JsonObject): Identity | null {
+  const names = ["external_user_id", "principal_id", "segment_id"] as const
+  const given = names.flatMap(name => {
+    const value = textParam(params, name)
+    return value === null ? [] : [[name, value] as const]
+  })
+  return given.length > 0 ? Object.fromEntries(given) : null
 }
 
 function runIdOf(params: JsonObject): string | null {

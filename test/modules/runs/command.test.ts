@@ -65,6 +65,23 @@ describe("start", () => {
     expect((await read(`${id}/runs/${body.run_id}`)).trigger_type).toBe("manual")
   })
 
+  test("keeps for whom the run is, and its steps can read it", async () => {
+    const who = "local r = run return { user = r.external_user_id, segment = r.segment_id, principal = r.principal_id or 'none' }"
+    const id = await world.workflow({ steps: [{ id: "a", type: "lua_script", script: who }] })
+    const { body } = await start(id, { external_user_id: "eve", segment_id: "s7" })
+    await world.until(id, body.run_id, "completed")
+    const { events } = await read(`${id}/runs/${body.run_id}/events`)
+
+    expect(events[0].data).toEqual({ trigger_type: "api", version: 1, identity: { external_user_id: "eve", segment_id: "s7" } })
+    expect((await read(`${id}/runs/${body.run_id}/context`)).steps.a.result).toEqual({
+      user: "eve",
+      segment: "s7",
+      principal: "none",
+    })
+    const refused = await start(id, { principal_id: 7 })
+    expect([refused.status, refused.body.error]).toEqual([400, "invalid request body: params.principal_id must be text"])
+  })
+
   test("without a published version is refused", async () => {
     const answer = await start(await world.workflow(LUA_GRAPH, { publish: false }))
     expect([answer.status, answer.body.code]).toEqual([422, "WORKFLOW_NOT_PUBLISHED"])
