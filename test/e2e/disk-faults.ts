@@ -25,6 +25,7 @@ export function whyNoFaults(): string | null {
     const { success } = Bun.spawnSync(["strace", ...CALM, "-o", join(folder, "log"), ...inject, "true"], {
       stdout: "ignore",
       stderr: "ignore",
+      timeout: 10_000,
     })
     return success ? null : "disk faults need strace to be allowed to trace (ptrace), and it is not allowed here"
   } finally {
