@@ -8,7 +8,7 @@ import { type Client, Home, type Server, until, type Wire } from "./server.ts"
 
 /** With a number: a fault at each of so many calls. Without: at a few of them, other ones with every seed. */
 const SPAN = Number(process.env.AGENTRUNTIME_TEST_DISK_FAULTS ?? 0)
-const SAMPLES = 16
+const SAMPLES = 24
 const LIFE_MAX_MS = 20_000
 /** Calls in a row that fail when the disk is full for a while. */
 const SPELL = 25

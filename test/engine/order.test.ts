@@ -6,8 +6,10 @@ import {
   after,
   approved,
   at,
+  bodyOfItem,
   clock,
   created,
+  each,
   eventOf,
   pause,
   person,
@@ -97,6 +99,13 @@ test("an excluded root does not run, and what follows it does", () => {
   const decision = when(created({ a: [], b: [], c: ["a"] }, { excludedStepIds: ["a"] }), start)
 
   expect(told(decision)).toEqual(["run_started", "step_completed a excluded", "step_started b", "step_started c"])
+})
+
+test("an excluded root takes no step of its name inside a loop along", () => {
+  const run = started({ a: [], l: each([1], { a: [] }) }, { excludedStepIds: ["a"] })
+
+  expect(stepOf(run, "a").skipReason).toBe("excluded")
+  expect(bodyOfItem(run, "l", 0).steps.map(s => s.status)).toEqual(["running"])
 })
 
 test("disabled wins over excluded and over the condition", () => {
