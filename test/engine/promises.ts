@@ -1,8 +1,9 @@
 import { allBodies, bodyAt, liveBodies, startedItems } from "../../src/engine/bodies.ts"
 import { isInScope } from "../../src/engine/episode.ts"
 import type { RunEvent } from "../../src/engine/events.ts"
+import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, statesAt, stepAt, type Within } from "../../src/engine/place.ts"
-import { type BodyState, isEnded, isFinal, type RunState, type StepState } from "../../src/engine/state.ts"
+import { type BodyState, isEnded, isFinal, pendingTasks, type RunState, type StepState } from "../../src/engine/state.ts"
 import { summary } from "./machine.ts"
 
 /** Not `expect`: it is asked some million times. */
@@ -42,6 +43,24 @@ export function waitedFor(state: RunState): readonly string[] {
   return everything(state)
     .flatMap(({ s }) => (s.status === "running" && s.childRunId !== null ? [s.childRunId] : []))
     .sort()
+}
+
+/** False for an answer to an attempt, a child run or a task that is not open now. */
+export function isOwed(state: RunState, input: RunInput): boolean {
+  switch (input.type) {
+    case "TaskCompleted":
+      return pendingTasks(state).some(t => t.task.taskId === input.taskId)
+    case "ChildEnded":
+      return isFinal(input.status) && waitedFor(state).includes(input.childRunId)
+    case "StepSucceeded":
+    case "StepErrored":
+    case "ChildStarted":
+      return workUnderWay(state).some(
+        w => w.stepId === input.stepId && w.item === input.item && w.attempt === input.attempt && w.round === input.round,
+      )
+    default:
+      return true
+  }
 }
 
 export function checkStart(state: RunState, event: Extract<RunEvent, { type: "step_started" }>): void {

@@ -6,7 +6,17 @@ import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
 import { isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
 import { answered, at, childEnded, clock, created, resume, STALL, start, stopNow, summary } from "./machine.ts"
-import { check, checkCounters, checkEnd, checkFailure, checkRest, checkStart, waitedFor, workUnderWay } from "./promises.ts"
+import {
+  check,
+  checkCounters,
+  checkEnd,
+  checkFailure,
+  checkRest,
+  checkStart,
+  isOwed,
+  waitedFor,
+  workUnderWay,
+} from "./promises.ts"
 import { type Ordered, type Random, randomInput, randomSteps } from "./random.ts"
 
 const INPUTS_MAX = 50
@@ -222,21 +232,3 @@ const nameOf = ({ within, index }: Place) => (within ? `${within.parent}[${withi
 
 const isAnswer = (input: RunInput) =>
   input.type.startsWith("Step") || input.type.startsWith("Child") || input.type === "TaskCompleted"
-
-/** False for an answer to an attempt, a child run or a task that is not open now. */
-function isOwed(state: RunState, input: RunInput): boolean {
-  switch (input.type) {
-    case "TaskCompleted":
-      return pendingTasks(state).some(t => t.task.taskId === input.taskId)
-    case "ChildEnded":
-      return isFinal(input.status) && waitedFor(state).includes(input.childRunId)
-    case "StepSucceeded":
-    case "StepErrored":
-    case "ChildStarted":
-      return workUnderWay(state).some(
-        w => w.stepId === input.stepId && w.item === input.item && w.attempt === input.attempt && w.round === input.round,
-      )
-    default:
-      return true
-  }
-}

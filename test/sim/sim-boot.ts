@@ -10,6 +10,7 @@ import { type Journal, RunExists, RunLost, type StepExecutors, type StepJob, typ
 import { Runs } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
 import { type ChildStart, createWorkflowCallExecutor } from "../../src/steps/workflow_call/execute.ts"
+import { isOwed } from "../engine/promises.ts"
 import type { MemoryJournal } from "./memory-journal.ts"
 import type { Workflow } from "./workflows.ts"
 import type { World } from "./world.ts"
@@ -160,6 +161,10 @@ export class SimBoot {
         this.world.holds(
           stored?.isOnDisk(after) === true && stored.isOnDisk(before),
           () => `${runId}: ${input.type} answered before its commit`,
+        )
+        this.world.holds(
+          !accepted || isOwed(before, input),
+          () => `${runId}: ${JSON.stringify(input)} decided something, and nobody waited for it`,
         )
       },
       error => {
