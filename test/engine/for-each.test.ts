@@ -82,7 +82,7 @@ describe("a for_each", () => {
     ["an empty list", [], 0],
     ["null", null, 0],
     ["an empty map", {}, 0],
-    ["a map", { a: 1 }, 1],
+    ["a map", { a: 1, b: 2 }, 1],
     ["an empty text", "", 1],
     ["zero", 0, 1],
     ["false", false, 1],
