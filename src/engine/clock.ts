@@ -17,7 +17,7 @@ export function clockReached(turn: Turn, stallMs: number, hooks: LoopHooks): voi
   if (expireTask(turn, hooks)) return
   expireLoops(turn, hooks)
   expireChildren(turn, hooks)
-  if (turn.state.status === "running") startDueRetries(turn, hooks)
+  startDueRetries(turn, hooks)
   if (turn.events.length === 0 && isIdle(turn.state) && lastEventAt + stallMs <= turn.now) stall(turn, stallMs)
 }
 

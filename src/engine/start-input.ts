@@ -45,7 +45,7 @@ export function buildInput(params: JsonObject, setup: SavedInput | null, inputSc
   const input = { ...saved?.trigger_payload, ...bare, ...payload }
   const steps = mergeOverlays(saved?.trigger_steps ?? {}, overlays)
   const complete = {
-    ...schemaDefaults(inputSchema, input),
+    ...schemaDefaults(inputSchema),
     ...input,
     ...(Object.keys(steps).length > 0 && { _steps: steps }),
   }
@@ -75,11 +75,11 @@ function mergeOverlays(saved: { readonly [stepId: string]: JsonObject }, sent: J
   return Object.fromEntries(merged)
 }
 
-/** Defaults of the fields that the input lacks (contract §3.7). */
-function schemaDefaults(schema: Json | null, input: JsonObject): JsonObject {
+/** The defaults of the fields, which stand under the input (contract §3.7). */
+function schemaDefaults(schema: Json | null): JsonObject {
   const defaults = new Map<string, Json>()
   for (const { name, field } of schemaFields(schema)) {
-    if (!Object.hasOwn(input, name) && isJsonObject(field) && field.default !== undefined) defaults.set(name, field.default)
+    if (isJsonObject(field) && field.default !== undefined) defaults.set(name, field.default)
   }
   return Object.fromEntries(defaults)
 }

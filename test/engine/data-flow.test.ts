@@ -23,14 +23,14 @@ const json = fc.oneof(
 /** The run after these inputs, and once more from its events as a disk gives them back. */
 function lived(initial: RunState, inputs: readonly RunInput[]): readonly RunState[] {
   let state = initial
-  const events: RunEvent[] = []
-  for (const input of inputs) {
-    const decision = decide(state, input, at(0))
-    events.push(...decision.events)
+  const events: (readonly [RunEvent, number])[] = []
+  for (const [i, input] of inputs.entries()) {
+    const decision = decide(state, input, at(i))
+    events.push(...decision.events.map(event => [event, at(i)] as const))
     state = decision.state
   }
-  const stored = JSON.parse(JSON.stringify(events)) as RunEvent[]
-  return [state, stored.reduce((s, e) => evolve(s, e, at(0)), initial)]
+  const stored = JSON.parse(JSON.stringify(events)) as typeof events
+  return [state, stored.reduce((s, [event, when]) => evolve(s, event, when), initial)]
 }
 
 test("a value of any kind goes from step to step through a template as it is, before and after a restart", () => {

@@ -185,7 +185,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   fault("clock.ts", "a child's limit ignored", "s.childDueAt <= turn.now", "s.childDueAt < 0"),
   fault("clock.ts", "a graceful stop without an end", "drainDeadline <= turn.now", "drainDeadline < 0"),
   fault("clock.ts", "a retry a moment early", "s.retryAt <= turn.now", "s.retryAt <= turn.now + 1"),
-  fault("clock.ts", "a pause lets retries begin", 'if (turn.state.status === "running") startDueRetries', "startDueRetries"),
   fault("clock.ts", "a run that stalls is left", "lastEventAt + stallMs <= turn.now", "lastEventAt + stallMs < 0"),
   fault("commands.ts", "a child's stop not carried", 'result.push({ type: "stop_child", childRunId: hadChild })', ""),
   fault(
@@ -200,12 +199,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "what was given up goes on",
     'if (had !== null && had !== has) result.push({ type: "cancel", place })',
     "",
-  ),
-  fault(
-    "commands.ts",
-    "items of a loop that ended go on",
-    'const over = final || now.status !== "running" ||',
-    "const over = final ||",
   ),
   fault("state.ts", "a paused run wakes for retries", 'const retries = state.status === "running"', "const retries = true"),
   fault(
@@ -258,12 +251,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "? { ...overlay, ...state.facts.input }",
   ),
   fault(
-    "scope.ts",
-    "the result of a step that has none",
-    's.status === "completed" && s.result !== undefined',
-    "s.result !== undefined",
-  ),
-  fault(
     "graph.ts",
     "a graph in the order of its document",
     "if (--missing[d]! === 0) order.push(d)",
@@ -294,8 +281,13 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "const saved = useDefaults ? setup : null",
     "const saved = setup",
   ),
-  fault("start-input.ts", "a default over null", "!Object.hasOwn(input, name)", "(input[name] ?? null) === null"),
-  fault("start-input.ts", "defaults over what was sent", "!Object.hasOwn(input, name) && ", ""),
+  fault(
+    "start-input.ts",
+    "defaults over what was sent",
+    "    ...schemaDefaults(inputSchema),\n    ...input,\n",
+    "    ...input,\n    ...schemaDefaults(inputSchema),\n",
+  ),
+  fault("start-input.ts", "a default that is null or false is none", "field.default !== undefined", "field.default"),
   fault("start-input.ts", "an overlay replaced whole", "{ ...merged.get(stepId), ...overlay }", "overlay"),
   fault("start-input.ts", "reserved keys are input", ".filter(([key]) => !RESERVED.has(key))", ""),
 ]
