@@ -186,14 +186,14 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   fault("clock.ts", "a graceful stop without an end", "drainDeadline <= turn.now", "drainDeadline < 0"),
   fault("clock.ts", "a retry a moment early", "s.retryAt <= turn.now", "s.retryAt <= turn.now + 1"),
   fault("clock.ts", "a run that stalls is left", "lastEventAt + stallMs <= turn.now", "lastEventAt + stallMs < 0"),
-  fault("commands.ts", "a child's stop not carried", 'result.push({ type: "stop_child", childRunId: hadChild })', ""),
+  fault("commands.ts", "a child's stop not carried", 'result.push({ type: "stop_child", childRunId: hadChild })', "{}"),
   fault(
     "commands.ts",
     "a child begun and given up goes on",
     'result.push({ type: "stop_child", childRunId: now.childRunId })',
-    "",
+    "{}",
   ),
-  fault("commands.ts", "a child not watched", 'result.push({ type: "watch", childRunId: hasChild })', ""),
+  fault("commands.ts", "a child not watched", 'result.push({ type: "watch", childRunId: hasChild })', "{}"),
   fault(
     "commands.ts",
     "what was given up goes on",
