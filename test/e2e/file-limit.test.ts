@@ -51,6 +51,7 @@ test.skipIf(process.platform === "win32")(
       expect(journalProblems(events, ["a", "b"])).toEqual([])
     }
   },
+  120_000,
 )
 
 /** Runs whose start was answered. */
