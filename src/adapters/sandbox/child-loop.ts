@@ -7,19 +7,25 @@ export interface ChildAnswer {
   readonly spent?: boolean
 }
 
-/** First byte of every line a child writes. */
+/** First byte of every line a child writes. READY stands alone. */
 export const READY = "+"
+/** Then `<number of the job> <microseconds it took> <JSON>`. */
 export const ANSWER = "="
 /** An answer, after which the child wants to be replaced: its memory has grown. */
 export const LAST_ANSWER = "!"
+/** Then `<number of the job>`: it waited here for too long and was not begun. */
+export const HANDED_BACK = "-"
 
 const NEWLINE = 10
 const MEMORY_CHECK_JOBS = 64
+/** A job that waited behind others for longer is not begun: the parent has given it to another child, or will. */
+const HAND_BACK_MS = 10
 
 /**
  * The child's side of the pool: reads one JSON request per line from stdin, writes one line per answer to stdout, until
  * stdin ends, which is the parent closing it or dying. Synchronous from end to end: there is one job at a time, and waiting
- * in `read` costs neither a timer nor an event loop. `answer` must not throw for a bad job; when it does, the child exits.
+ * in `read` costs neither a timer nor an event loop. An answer is on its way before the next job begins, so the parent knows
+ * which one is in hand. `answer` must not throw for a bad job; when it does, the child exits.
  * `memoryMaxBytes`: for one job; a child that keeps half of it between jobs is replaced.
  */
 export function serveJobs(answer: (request: unknown) => ChildAnswer, memoryMaxBytes: number): void {
@@ -29,26 +35,44 @@ export function serveJobs(answer: (request: unknown) => ChildAnswer, memoryMaxBy
   for (let jobs = 1; ; jobs++) {
     const line = lines.next()
     if (line === null) return
+    const from = performance.now()
+    if (lines.behind && from - lines.readAt > HAND_BACK_MS) {
+      send(`${HANDED_BACK}${jobs}\n`)
+      continue
+    }
     const { json, spent } = answer(JSON.parse(line))
+    const tookUs = Math.ceil((performance.now() - from) * 1_000)
     const last = spent === true || (jobs % MEMORY_CHECK_JOBS === 0 && process.memoryUsage.rss() > memoryMaxBytes / 2)
-    send(`${last ? LAST_ANSWER : ANSWER}${json}\n`)
+    send(`${last ? LAST_ANSWER : ANSWER}${jobs} ${tookUs} ${json}\n`)
   }
 }
 
 class LineReader {
+  /** When the last of what was read came, as `performance.now()`. */
+  readAt = 0
+  /** Whether the last line came together with one before it. */
+  behind = false
   readonly #buffer = Buffer.allocUnsafe(64 * 1024)
+  #from = 0
+  #to = 0
 
-  /** The next line, or null at the end. The parent sends a line only after the last one's answer, so none shares a chunk. */
+  /** The next line, or null at the end. */
   next(): string | null {
-    let parts: Buffer[] | undefined
+    const parts: Buffer[] = []
     for (;;) {
-      const size = readSome(this.#buffer)
-      if (size === 0) return null
-      const complete = this.#buffer[size - 1] === NEWLINE
-      if (complete && parts === undefined) return this.#buffer.toString("utf8", 0, size - 1)
-      parts ??= []
-      parts.push(Buffer.from(this.#buffer.subarray(0, complete ? size - 1 : size)))
-      if (complete) return Buffer.concat(parts).toString("utf8")
+      const start = this.#from
+      const end = start < this.#to ? this.#buffer.indexOf(NEWLINE, start) : -1
+      if (end !== -1 && end < this.#to) {
+        this.#from = end + 1
+        this.behind = start > 0
+        if (parts.length === 0) return this.#buffer.toString("utf8", start, end)
+        return Buffer.concat([...parts, this.#buffer.subarray(start, end)]).toString("utf8")
+      }
+      if (start < this.#to) parts.push(Buffer.from(this.#buffer.subarray(start, this.#to)))
+      this.#from = 0
+      this.#to = readSome(this.#buffer)
+      if (this.#to === 0) return null
+      this.readAt = performance.now()
     }
   }
 }

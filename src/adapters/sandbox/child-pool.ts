@@ -1,5 +1,5 @@
-import { messageOf } from "../../kernel/errors.ts"
-import { CHILD_MAX_JOBS, CHILD_RESTART_MAX_MS, CHILD_START_ATTEMPTS } from "../../kernel/limits.ts"
+import { assert, messageOf } from "../../kernel/errors.ts"
+import { CHILD_MAX_JOBS, CHILD_START_ATTEMPTS } from "../../kernel/limits.ts"
 import {
   ChildCrashed,
   ChildOutOfMemory,
@@ -10,8 +10,11 @@ import {
 } from "./child-errors.ts"
 import { Job, type RunOptions } from "./child-job.ts"
 import { MemoryWatch } from "./child-memory.ts"
-import { Child, type ChildOwner } from "./child-process.ts"
+import { type Answer, Child, type ChildOwner } from "./child-process.ts"
 import { FairQueue } from "./fair-queue.ts"
+import { Paces, pack } from "./packing.ts"
+import { FORGOTTEN_MAX_MS, HoldUpWatch, Parcel } from "./parcel.ts"
+import { StartPause } from "./start-pause.ts"
 
 export interface ChildPool {
   /**
@@ -42,9 +45,12 @@ export interface ChildPoolOptions {
   readonly maxRequestChars?: number
   /** Jobs after which a child is replaced. */
   readonly maxJobs?: number
+  /**
+   * Whether a child may be given several quick jobs of one owner together. Only for jobs that may be begun twice: one that was
+   * given and not begun is given to another child when the first has died or takes long.
+   */
+  readonly parcels?: boolean
 }
-
-const RESTART_BASE_MS = 100
 
 /** Variables that would turn our executable into something else. */
 const FORBIDDEN_ENV = ["BUN_OPTIONS", "BUN_BE_BUN"]
@@ -60,15 +66,17 @@ export function createChildPool(options: ChildPoolOptions): ChildPool {
 class Pool implements ChildPool, ChildOwner {
   readonly #options: ChildPoolOptions
   readonly #env: { readonly [name: string]: string }
-  /** Every child that has not exited, with the job it works on. */
-  readonly #children = new Map<Child, Job | null>()
+  /** Every child that has not exited, with the jobs it was given. */
+  readonly #children = new Map<Child, Parcel | null>()
   /** Those that may be given a job; the one used last comes first, so that a quiet pool keeps one child warm. */
   readonly #free: Child[] = []
   readonly #waiting = new FairQueue<Job>()
   readonly #watch: MemoryWatch<Child>
+  readonly #holdUps: HoldUpWatch
+  readonly #paces = new Paces()
+  #dispatching = false
+  readonly #pause = new StartPause()
   #starting = 0
-  #failedStarts = 0
-  #restart: ReturnType<typeof setTimeout> | undefined
   #held = false
   #closed = false
 
@@ -76,8 +84,12 @@ class Pool implements ChildPool, ChildOwner {
     this.#options = options
     this.#watch = new MemoryWatch(
       options.memoryMaxBytes ?? Number.POSITIVE_INFINITY,
-      () => [...this.#children].flatMap(([child, job]) => (job === null ? [] : [child])),
+      () => [...this.#children].flatMap(([child, parcel]) => (parcel === null ? [] : [child])),
       child => this.#tookTooMuch(child),
+    )
+    this.#holdUps = new HoldUpWatch(
+      () => [...this.#children.values()].filter(parcel => parcel !== null),
+      parcel => this.#requeue(parcel.owner, parcel.takeBack(1)),
     )
     this.#env = Object.fromEntries(
       Object.entries(options.env ?? {}).filter(([name]) => !FORBIDDEN_ENV.includes(name.toUpperCase())),
@@ -100,20 +112,19 @@ class Pool implements ChildPool, ChildOwner {
     }
     const job = new Job(line, options, this.#abort)
     this.#waiting.add(job)
-    this.#dispatch()
     this.#hold()
+    this.#dispatchSoon()
     return job.answer
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    clearTimeout(this.#restart)
-    this.#restart = undefined
+    this.#pause.stop()
     this.#watch.stop()
+    this.#holdUps.stop()
     const children = [...this.#children.keys()]
-    for (const job of [...this.#waiting, ...this.#children.values()]) {
-      if (job !== null) job.reject(new ChildPoolClosed("the pool was closed"))
-    }
+    const given = [...this.#children.values()].flatMap(parcel => parcel?.takeBack(0) ?? [])
+    for (const job of [...this.#waiting, ...given]) job.reject(new ChildPoolClosed("the pool was closed"))
     this.#waiting.clear()
     this.#free.length = 0
     for (const child of children) {
@@ -129,13 +140,48 @@ class Pool implements ChildPool, ChildOwner {
     this.#release(child)
   }
 
-  onAnswer(child: Child, json: string, last: boolean): void {
-    const job = this.#children.get(child)
+  onAnswer(child: Child, { json, tookUs, last }: Answer): void {
+    const parcel = this.#children.get(child)
+    if (!parcel) return
+    this.#pause.worked()
+    this.#paces.saw(parcel.owner, tookUs)
+    const { job, takenBack } = parcel.next()
+    // One that was taken back counts as done if it was not given to another child in the meantime.
+    const awaited = job !== null && (!takenBack || this.#waiting.delete(job))
+    if (awaited && !this.#answer(job, json)) this.#retire(child, "its answer is not JSON")
+    else if (last) this.#retire(child, "it has done its share")
+    else this.#goOn(child, parcel)
+  }
+
+  onHandedBack(child: Child): void {
+    const parcel = this.#children.get(child)
+    if (!parcel) return
+    this.#requeue(parcel.owner, parcel.takeBack(0)) // those behind it have waited as long
+    parcel.next()
+    this.#goOn(child, parcel)
+  }
+
+  #goOn(child: Child, parcel: Parcel): void {
+    if (parcel.left > 0) {
+      child.allow(parcel.inHand?.deadlineMs ?? FORGOTTEN_MAX_MS)
+      return
+    }
     this.#children.set(child, null)
-    this.#failedStarts = 0
-    if (job && !this.#answer(job, json)) child.kill("its answer is not JSON")
-    else if (last || child.jobs >= (this.#options.maxJobs ?? CHILD_MAX_JOBS)) child.kill("it has done its share")
+    if (child.jobs >= this.#maxJobs) child.kill("it has done its share")
     else this.#release(child)
+  }
+
+  /** Ends a child between two jobs. */
+  #retire(child: Child, reason: string): void {
+    child.kill(reason)
+    const parcel = this.#children.get(child)
+    this.#children.set(child, null)
+    if (parcel) this.#requeue(parcel.owner, parcel.takeBack(0))
+  }
+
+  #requeue(owner: string, jobs: readonly Job[]): void {
+    this.#waiting.addFirst(owner, jobs)
+    this.#dispatchSoon()
   }
 
   #answer(job: Job, json: string): boolean {
@@ -154,12 +200,12 @@ class Pool implements ChildPool, ChildOwner {
   }
 
   onExit(child: Child, reason: string): void {
-    const job = this.#children.get(child)
+    const parcel = this.#children.get(child)
     this.#children.delete(child)
     const free = this.#free.indexOf(child)
     if (free !== -1) this.#free.splice(free, 1)
-    if (job && child.outOfMemory) job.reject(this.#tooMuchMemory())
-    else if (job) job.reject(new ChildCrashed(`the sandbox child is gone: ${reason}`))
+    const crashed = () => new ChildCrashed(`the sandbox child is gone: ${reason}`)
+    if (parcel) this.#failInHand(parcel, child.outOfMemory ? this.#tooMuchMemory() : crashed())
     if (!child.ready) this.#starting--
     if (child.jobs === 0) this.#startFailed(reason)
     else if (this.#children.size === 0) this.#start()
@@ -173,6 +219,17 @@ class Pool implements ChildPool, ChildOwner {
     this.#hold()
   }
 
+  /** When all that this turn brings is there: what arrives together should be shared out together. */
+  #dispatchSoon(): void {
+    if (this.#dispatching) return
+    this.#dispatching = true
+    queueMicrotask(() => {
+      this.#dispatching = false
+      this.#dispatch()
+      this.#hold()
+    })
+  }
+
   /** Gives free children to those whose turn it is, and starts another when that is not enough. */
   #dispatch(): void {
     while (this.#waiting.size > 0) {
@@ -183,7 +240,7 @@ class Pool implements ChildPool, ChildOwner {
         this.#free.push(child)
         return
       }
-      this.#give(child, job)
+      this.#give(child, this.#parcelFrom(job, child))
     }
     if (this.#waiting.size > 0) this.#startIfNeeded()
   }
@@ -191,7 +248,7 @@ class Pool implements ChildPool, ChildOwner {
   /** Children that work for this owner. */
   readonly #heldBy = (owner: string): number => {
     let held = 0
-    for (const job of this.#children.values()) if (job?.owner === owner) held++
+    for (const parcel of this.#children.values()) if (parcel?.owner === owner) held++
     return held
   }
 
@@ -201,10 +258,25 @@ class Pool implements ChildPool, ChildOwner {
     return child
   }
 
-  #give(child: Child, job: Job): void {
-    this.#children.set(child, job)
-    child.send(job.line, job.deadlineMs)
+  /** More than one only as leaves the other children their part. */
+  #parcelFrom(first: Job, child: Child): readonly Job[] {
+    if (!this.#options.parcels) return [first]
+    const part = Math.ceil((this.#waiting.waitingOf(first.owner) + 1) / this.#options.size)
+    return pack(first, this.#waiting, this.#paces, Math.min(part, this.#maxJobs - child.jobs))
+  }
+
+  #give(child: Child, jobs: readonly Job[]): void {
+    const [first] = jobs
+    assert(first, "a job to give")
+    const parcel = new Parcel(first.owner, jobs)
+    this.#children.set(child, parcel)
+    child.send(jobs.length === 1 ? first.line : jobs.map(job => job.line).join(""), jobs.length, first.deadlineMs)
     this.#watch.start()
+    if (jobs.length > 1) this.#holdUps.start()
+  }
+
+  get #maxJobs(): number {
+    return this.#options.maxJobs ?? CHILD_MAX_JOBS
   }
 
   #tookTooMuch(child: Child): void {
@@ -212,11 +284,17 @@ class Pool implements ChildPool, ChildOwner {
     this.#reject(child, this.#tooMuchMemory())
   }
 
-  /** Fails the job of a child that is told to die already. */
+  /** Fails the job in hand of a child that is told to die already. */
   #reject(child: Child, error: Error): void {
-    const job = this.#children.get(child)
+    const parcel = this.#children.get(child)
     this.#children.set(child, null)
-    if (job) job.reject(error)
+    if (parcel) this.#failInHand(parcel, error)
+  }
+
+  /** Those behind it were not begun, and are no worse for it. */
+  #failInHand(parcel: Parcel, error: Error): void {
+    parcel.inHand?.reject(error)
+    this.#requeue(parcel.owner, parcel.takeBack(1))
   }
 
   #tooMuchMemory(): ChildOutOfMemory {
@@ -225,10 +303,11 @@ class Pool implements ChildPool, ChildOwner {
 
   readonly #abort = (job: Job, reason: unknown): void => {
     if (!this.#waiting.delete(job)) {
-      for (const [child, current] of this.#children) {
-        if (current !== job) continue
-        this.#children.set(child, null)
-        child.kill("its job was aborted")
+      for (const [child, parcel] of this.#children) {
+        if (parcel?.inHand === job) {
+          parcel.forget(job)
+          this.#retire(child, "its job was aborted")
+        } else parcel?.forget(job)
       }
     }
     job.reject(reason)
@@ -241,7 +320,7 @@ class Pool implements ChildPool, ChildOwner {
   }
 
   #mayStart(): boolean {
-    return !this.#closed && this.#restart === undefined && this.#children.size < this.#options.size + RESERVE
+    return !this.#closed && !this.#pause.pausing && this.#children.size < this.#options.size + RESERVE
   }
 
   #start(): void {
@@ -257,25 +336,19 @@ class Pool implements ChildPool, ChildOwner {
   }
 
   /**
-   * A child that ended before it was of use. The n-th in a row makes the next try wait longer; from the third on, those who
-   * wait are told, unless another child can still serve them.
+   * A child that ended before it was of use. From the third in a row on, those who wait are told, unless another child can
+   * still serve them.
    */
   #startFailed(reason: string): void {
     if (this.#closed) return
-    this.#failedStarts++
-    const alone = ![...this.#children.keys()].some(child => child.ready && child.usable)
-    if (alone && this.#failedStarts >= CHILD_START_ATTEMPTS) {
-      for (const job of this.#waiting) {
-        job.reject(new ChildCrashed(`no sandbox child could be started: ${reason}`))
-      }
-      this.#waiting.clear()
-    }
-    const pauseMs = Math.min(RESTART_BASE_MS * 2 ** (this.#failedStarts - 1), CHILD_RESTART_MAX_MS)
-    this.#restart ??= setTimeout(() => {
-      this.#restart = undefined
+    this.#pause.failed(() => {
       this.#dispatch()
       this.#hold()
-    }, pauseMs)
+    })
+    const alone = ![...this.#children.keys()].some(child => child.ready && child.usable)
+    if (!alone || this.#pause.failures < CHILD_START_ATTEMPTS) return
+    for (const job of this.#waiting) job.reject(new ChildCrashed(`no sandbox child could be started: ${reason}`))
+    this.#waiting.clear()
   }
 
   /** The process stays alive for jobs, never for an idle pool. */
@@ -291,7 +364,6 @@ class Pool implements ChildPool, ChildOwner {
     if (held === this.#held) return
     this.#held = held
     for (const child of this.#children.keys()) child.hold(held)
-    if (held) this.#restart?.ref()
-    else this.#restart?.unref()
+    this.#pause.hold(held)
   }
 }

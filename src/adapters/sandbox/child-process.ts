@@ -2,7 +2,7 @@ import { type ChildProcess as NodeChild, spawn } from "node:child_process"
 import { setPriority } from "node:os"
 import { CHILD_ANSWER_MAX_BYTES, CHILD_START_MAX_MS, CHILD_STDERR_KEPT_BYTES } from "../../kernel/limits.ts"
 import { MEMORY_EXCEEDED } from "./child-limits.ts"
-import { LAST_ANSWER, READY } from "./child-loop.ts"
+import { HANDED_BACK, LAST_ANSWER, READY } from "./child-loop.ts"
 
 export interface ChildCommand {
   readonly command: readonly string[]
@@ -13,12 +13,21 @@ export interface ChildCommand {
 /** What a child tells its owner. After `onExit` nothing follows. */
 export interface ChildOwner {
   onReady(child: Child): void
-  /** `last`: the child asks to be replaced. */
-  onAnswer(child: Child, json: string, last: boolean): void
+  /** To the job in hand. */
+  onAnswer(child: Child, answer: Answer): void
+  /** The job in hand had to wait for those before it, and was not begun. */
+  onHandedBack(child: Child): void
   /** The deadline of the job in hand has passed. The child is killed already. */
   onDeadline(child: Child): void
   /** It exited, or was killed for what `reason` says. */
   onExit(child: Child, reason: string): void
+}
+
+export interface Answer {
+  readonly json: string
+  readonly tookUs: number
+  /** The child asks to be replaced. */
+  readonly last: boolean
 }
 
 const NEWLINE = 10
@@ -29,7 +38,10 @@ const NEWLINE = 10
  */
 export class Child {
   ready = false
+  /** Jobs it was given. */
   jobs = 0
+  /** Those of them that it has answered or handed back. */
+  #done = 0
   readonly #process: NodeChild
   readonly #owner: ChildOwner
   readonly exited: Promise<void>
@@ -81,11 +93,16 @@ export class Child {
     return this.#stderr.toString("utf8").endsWith(MEMORY_EXCEEDED)
   }
 
-  /** Gives it a job. Its deadline counts from now. */
-  send(line: string, deadlineMs: number): void {
-    this.jobs++
+  /** Gives it so many jobs, a line each, of which the first has so much time from now. */
+  send(lines: string, jobs: number, deadlineMs: number): void {
+    this.jobs += jobs
+    this.allow(deadlineMs)
+    this.#process.stdin?.write(lines)
+  }
+
+  /** The job in hand, which it begins now, has so much time. */
+  allow(deadlineMs: number): void {
     this.#armFor(performance.now() + deadlineMs)
-    this.#process.stdin?.write(line)
   }
 
   /** Ends it at once; `onExit` follows with the reason. */
@@ -107,35 +124,53 @@ export class Child {
 
   #receive(chunk: Buffer): void {
     if (this.#fault !== undefined) return
-    const end = chunk.indexOf(NEWLINE)
+    const end = chunk.lastIndexOf(NEWLINE)
     if (end === -1) {
-      this.#parts.push(chunk)
-      this.#partsBytes += chunk.length
-      if (this.#partsBytes > CHILD_ANSWER_MAX_BYTES) this.kill(`its answer is longer than ${CHILD_ANSWER_MAX_BYTES} bytes`)
+      this.#keepPart(chunk)
       return
     }
-    if (end !== chunk.length - 1) {
-      this.kill("it wrote more than one line for one job")
+    const whole = this.#parts.length > 0 ? Buffer.concat([...this.#parts, chunk.subarray(0, end)]) : chunk.subarray(0, end)
+    this.#parts = []
+    this.#partsBytes = 0
+    if (end + 1 < chunk.length) this.#keepPart(chunk.subarray(end + 1))
+    const lines = whole.toString("utf8").split("\n")
+    // Before any of them is taken for an answer: the first would make room for another job, which the next must not answer.
+    if (lines.length > (this.ready ? this.jobs - this.#done : 1)) {
+      this.kill("it wrote more lines than it had jobs")
       return
     }
-    let line = chunk
-    if (this.#parts.length > 0) {
-      line = Buffer.concat([...this.#parts, chunk])
-      this.#parts = []
-      this.#partsBytes = 0
-    }
-    this.#line(line.toString("utf8", 0, line.length - 1))
+    for (const line of lines) if (this.#fault === undefined) this.#line(line)
+  }
+
+  #keepPart(part: Buffer): void {
+    this.#parts.push(part)
+    this.#partsBytes += part.length
+    if (this.#partsBytes > CHILD_ANSWER_MAX_BYTES) this.kill(`its answer is longer than ${CHILD_ANSWER_MAX_BYTES} bytes`)
   }
 
   #line(line: string): void {
-    const busy = this.#deadline !== 0
     this.#deadline = 0
-    if (!this.ready && line === READY) {
-      this.ready = true
-      this.#owner.onReady(this)
-    } else if (!this.ready) this.kill("it did not greet as a sandbox child does")
-    else if (!busy) this.kill("it wrote a line without having a job")
-    else this.#owner.onAnswer(this, line.slice(1), line.startsWith(LAST_ANSWER))
+    if (!this.ready) {
+      if (line !== READY) this.kill("it did not greet as a sandbox child does")
+      else {
+        this.ready = true
+        this.#owner.onReady(this)
+      }
+      return
+    }
+    const kind = line.charAt(0)
+    this.#done++
+    if (kind === HANDED_BACK && line === `${HANDED_BACK}${this.#done}`) {
+      this.#owner.onHandedBack(this)
+      return
+    }
+    const afterNumber = line.indexOf(" ")
+    const afterTime = line.indexOf(" ", afterNumber + 1)
+    if (line.slice(1, afterNumber) !== String(this.#done)) this.kill("it answered a job that is not in its hand")
+    else {
+      const tookUs = Number(line.slice(afterNumber + 1, afterTime))
+      this.#owner.onAnswer(this, { json: line.slice(afterTime + 1), tookUs, last: kind === LAST_ANSWER })
+    }
   }
 
   #keep(chunk: Buffer): void {

@@ -27,6 +27,13 @@ export class FairQueue<T extends Owned> implements Iterable<T> {
     this.#size++
   }
 
+  /** Before all others of their owner, in their order. */
+  addFirst(owner: string, items: readonly T[]): void {
+    if (items.length === 0) return
+    this.#byOwner.set(owner, new Set([...items, ...(this.#byOwner.get(owner) ?? [])]))
+    this.#size += items.length
+  }
+
   /** Whether it was waiting. */
   delete(item: T): boolean {
     const own = this.#byOwner.get(item.owner)
@@ -54,6 +61,12 @@ export class FairQueue<T extends Owned> implements Iterable<T> {
     this.#byOwner.delete(owner)
     if (own.size > 0) this.#byOwner.set(owner, own)
     return item
+  }
+
+  /** The next one of this owner, whoever's turn it is. */
+  next(owner: string): T | undefined {
+    for (const item of this.#byOwner.get(owner) ?? []) return item
+    return undefined
   }
 
   /** How many could be taken now if nothing but `most` stood in the way. */

@@ -66,7 +66,7 @@ export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOpt
     maxRequestChars: LUA_GLOBALS_MAX_CHARS + LUA_SCRIPT_MAX_BYTES,
     memoryMaxBytes: LUA_CHILD_MEMORY_MAX_BYTES,
   }
-  const pool = createChildPool({ ...children, size })
+  const pool = createChildPool({ ...children, size, parcels: true })
   const checks = createChildPool({ ...children, size: 1 })
   return {
     async run({ script, globals }, { timeoutMs, ...options }) {

@@ -40,8 +40,10 @@ test("a child sees only the environment it was given, without what would change 
 
 test.each([
   ["exits", { exit: 3 }, /exited with code 3; it said: on purpose/],
-  ["writes what is not JSON", { raw: "={nonsense\n" }, /not JSON/],
-  ["writes two lines", { raw: "=1\n=2\n" }, /more than one line/],
+  ["writes what is not JSON", { raw: "=1 9 {nonsense\n" }, /not JSON/],
+  ["writes two lines", { raw: "=1 9 1\n=2 9 2\n" }, /more lines than it had jobs/],
+  ["answers another job", { raw: "=2 9 1\n" }, /not in its hand/],
+  ["hands back another job", { raw: "-2\n" }, /not in its hand/],
   ["writes without end", { flood: CHILD_ANSWER_MAX_BYTES + 1_000_000 }, /longer than/],
 ])("a child that %s fails its job, and the next job finds a new child", async (_what, request, message) => {
   const own = pool()
@@ -82,7 +84,7 @@ test("a child is replaced after its share of jobs, and when it asks for it", asy
   const seen = await Promise.all([1, 2, 3, 4, 5].map(() => ask(own, { pid: true })))
   expect(new Set(seen).size).toBe(3)
   const asking = pool()
-  const pids = await Promise.all([ask(asking, { raw: "!1\n" }), ask(asking, { pid: true }), ask(asking, { pid: true })])
+  const pids = await Promise.all([ask(asking, { raw: "!1 9 1\n" }), ask(asking, { pid: true }), ask(asking, { pid: true })])
   expect(pids[0]).toBe(1)
   expect(pids[1]).toBe(pids[2])
 })

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs"
+import { appendFileSync, writeSync } from "node:fs"
 import { serveJobs } from "../../../src/adapters/sandbox/child-loop.ts"
 
 const MEMORY_MAX_BYTES = 1024 * 1024 * 1024
@@ -9,6 +9,8 @@ interface Order {
   readonly env?: true
   readonly pid?: true
   readonly sleepMs?: number
+  /** Leaves a line in this file: an effect, of which one can see how often it happened. */
+  readonly mark?: readonly [file: string, line: string]
   readonly raw?: string
   readonly flood?: number
   readonly chatter?: number
@@ -22,6 +24,7 @@ interface Order {
 
 serveJobs(request => {
   const order = request as Order
+  if (order.mark !== undefined) appendFileSync(order.mark[0], `${order.mark[1]}\n`)
   if (order.sleepMs !== undefined) Bun.sleepSync(order.sleepMs)
   if (order.hold !== undefined) {
     const held = Buffer.alloc(order.hold, 1)
