@@ -1,7 +1,7 @@
 // `npm run bench [-- names…]`: each benchmark in a process of its own, one after another.
 import { join } from "node:path"
 
-const ALL = ["limit", "start", "steps", "read", "startup"]
+const ALL = ["limit", "start", "steps", "readers", "read", "startup"]
 const asked = process.argv.slice(2)
 const unknown = asked.filter(name => !ALL.includes(name))
 if (unknown.length > 0) {

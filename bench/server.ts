@@ -12,6 +12,8 @@ import { RunCommands } from "../src/modules/runs/command.ts"
 import { runRoutes } from "../src/modules/runs/routes.ts"
 import { RunService } from "../src/modules/runs/service.ts"
 import { createRunStore } from "../src/modules/runs/store.ts"
+import { EventStreams } from "../src/modules/runs/stream.ts"
+import { streamRoutes } from "../src/modules/runs/stream-routes.ts"
 import { WorkflowService } from "../src/modules/workflows/service.ts"
 import { createWorkflowStore } from "../src/modules/workflows/store.ts"
 import { EventFeed } from "../src/runtime/feed.ts"
@@ -38,25 +40,28 @@ const workflows = new WorkflowService({ store: createWorkflowStore(db), types, c
 const ends = new Ends()
 const journal = ends.watch(createJournal(db))
 const worker = new Worker(executors, Math.random, log)
+const feed = new EventFeed()
 const runs = new Runs({
   journal,
   plans: workflows,
   worker,
   clock,
   bootId: ids.uuid(),
-  feed: new EventFeed(),
+  feed,
   stallMs: STALL_DEFAULT_MS,
   log,
 })
 const store = createRunStore(db)
 const service = new RunService({ store, runs, plans: workflows })
 const commands = new RunCommands({ runs, store, workflows, clock, ids, drainMs: 60_000 })
+const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 const gate = createGate({ authorize: async () => caller })
 
 /** The program's routes of runs, and one that answers when a run's end is on disk: asking again and again would be the load. */
 const app = new Elysia()
   .use(createEdge({ log: { isLevelEnabled: () => false, debug: () => {}, error: log.error }, newId: ids.uuid, now: clock.now }))
   .use(runRoutes({ gate, workflows, commands, service }))
+  .use(streamRoutes({ gate, streams }))
   .get("/runs/:id/end", async ({ params }) => {
     await ends.of(params.id)
     return {}

@@ -1,19 +1,13 @@
 import type { Caller } from "../../http/permission.ts"
 import { messageOf } from "../../kernel/errors.ts"
-import { STREAM_BUFFER_MAX_BYTES, STREAM_REPLAY_PAGE } from "../../kernel/limits.ts"
+import { STREAM_REPLAY_PAGE } from "../../kernel/limits.ts"
 import type { Committed, EventFeed } from "../../runtime/feed.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import type { WorkflowService } from "../workflows/service.ts"
 import { eventBody } from "./event-body.ts"
 import type { RunService } from "./service.ts"
-
-/** One reader's connection, as far as the stream needs it. */
-export interface Reader {
-  send(text: string): void
-  /** Bytes that the reader has not taken yet. */
-  buffered(): number
-  close(code: number, reason: string): void
-}
+import { Channel, type ChannelReader, type Frame, type Reader } from "./stream-channel.ts"
+import { StreamPump } from "./stream-pump.ts"
 
 export interface StreamFilter {
   readonly runId?: string
@@ -21,8 +15,6 @@ export interface StreamFilter {
   readonly afterSeq?: number
 }
 
-/** "Try again later": the reader takes events more slowly than they come (contract G-38). */
-const TOO_SLOW = 1013
 const INTERNAL = 1011
 
 export interface EventStreamsDeps {
@@ -34,47 +26,94 @@ export interface EventStreamsDeps {
 
 /** Sends a workflow's events to readers as they are committed: of one run without a gap and without a double. */
 export class EventStreams {
-  /** Events of one commit are written once, however many read them. */
-  readonly #frames = new WeakMap<Committed, Promise<readonly Frame[]>>()
+  readonly #pump = new StreamPump()
+  /** Of workflows that somebody reads. */
+  readonly #watched = new Map<string, WatchedWorkflow>()
 
   constructor(private readonly deps: EventStreamsDeps) {}
 
   /** Throws `not_found` for a workflow or run that the caller cannot see. The returned function ends the stream. */
   async open(caller: Caller, workflowId: string, filter: StreamFilter, reader: Reader): Promise<() => void> {
-    await this.deps.workflows.row(caller, workflowId)
-    if (filter.runId !== undefined) await this.deps.service.get(caller, workflowId, filter.runId)
-    const connection = new Connection(reader, filter.runId ?? null)
-    const stop = this.deps.feed.subscribe(workflowId, committed => {
-      if (filter.runId !== undefined && committed.runId !== filter.runId) return
-      connection.live(this.#framesOf(committed))
-    })
     const { runId, afterSeq } = filter
-    if (runId === undefined || afterSeq === undefined) connection.begin()
-    else this.#replay(caller, workflowId, runId, afterSeq, connection).catch(error => reader.close(INTERNAL, messageOf(error)))
+    await this.deps.workflows.row(caller, workflowId)
+    if (runId !== undefined) await this.deps.service.get(caller, workflowId, runId)
+    const channel = this.#watch(workflowId).channel(runId ?? null)
+    const joined = channel.join(reader)
+    if (runId === undefined || afterSeq === undefined) channel.begin(joined)
+    else {
+      this.#replay(caller, workflowId, runId, afterSeq, joined)
+        .then(() => channel.begin(joined))
+        .catch(error => reader.close(INTERNAL, messageOf(error)))
+    }
     return () => {
-      stop()
-      connection.end()
+      channel.leave(joined)
+      this.#watched.get(workflowId)?.tidy()
     }
   }
 
-  /** What was there before the reader came. Live events wait meanwhile, and those that were read already are left out. */
-  async #replay(caller: Caller, workflowId: string, runId: string, afterSeq: number, connection: Connection): Promise<void> {
-    for (let seq = afterSeq; ; ) {
-      const { events } = await this.deps.service.events(caller, workflowId, runId, seq, STREAM_REPLAY_PAGE)
-      for (const event of events) connection.write({ seq: event.seq, text: JSON.stringify(event) })
+  /** What was there before the reader came. What happens meanwhile waits in its channel. */
+  async #replay(caller: Caller, workflowId: string, runId: string, afterSeq: number, to: ChannelReader): Promise<void> {
+    to.replayedTo = afterSeq
+    while (!to.ended) {
+      const { events } = await this.deps.service.events(caller, workflowId, runId, to.replayedTo, STREAM_REPLAY_PAGE)
       const last = events.at(-1)?.seq
-      if (last === undefined || connection.ended) break
-      seq = last
+      if (last === undefined || to.ended) return
+      to.reader.send(events.map(event => JSON.stringify(event)))
+      to.replayedTo = last
     }
-    connection.begin()
   }
 
-  #framesOf(committed: Committed): Promise<readonly Frame[]> {
-    const known = this.#frames.get(committed)
+  #watch(workflowId: string): WatchedWorkflow {
+    const known = this.#watched.get(workflowId)
     if (known) return known
-    const made = this.#write(committed)
-    this.#frames.set(committed, made)
-    return made
+    const watched = new WatchedWorkflow(this.deps, this.#pump, workflowId, () => this.#watched.delete(workflowId))
+    this.#watched.set(workflowId, watched)
+    return watched
+  }
+}
+
+/** The channels of one workflow: of all its runs, and of single ones. */
+class WatchedWorkflow {
+  /** By run; null: all of them. */
+  readonly #channels = new Map<string | null, Channel>()
+  readonly #unsubscribe: () => void
+  /** Keeps commits in order while plans are read. */
+  #tail: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly deps: EventStreamsDeps,
+    private readonly pump: StreamPump,
+    workflowId: string,
+    private readonly forget: () => void,
+  ) {
+    this.#unsubscribe = deps.feed.subscribe(workflowId, committed => this.#hear(committed))
+  }
+
+  channel(runId: string | null): Channel {
+    const channel = this.#channels.get(runId) ?? new Channel(this.pump)
+    this.#channels.set(runId, channel)
+    return channel
+  }
+
+  /** When a reader has left. */
+  tidy(): void {
+    for (const [runId, channel] of this.#channels) if (channel.size === 0) this.#channels.delete(runId)
+    if (this.#channels.size > 0) return
+    this.#unsubscribe()
+    this.forget()
+  }
+
+  #hear(committed: Committed): void {
+    const channels = [this.#channels.get(null), this.#channels.get(committed.runId)].filter(channel => channel !== undefined)
+    if (channels.length === 0) return
+    this.#tail = this.#tail
+      .then(async () => {
+        const frames = await this.#write(committed)
+        for (const channel of channels) channel.append(frames)
+      })
+      .catch(error => {
+        for (const channel of channels) channel.closeAll(INTERNAL, messageOf(error))
+      })
   }
 
   async #write({ runId, workflowId, version, events }: Committed): Promise<readonly Frame[]> {
@@ -83,58 +122,6 @@ export class EventStreams {
       const stepId = "stepId" in event ? event.stepId : null
       const record = { seq, type: event.type, stepId, data: event.data, createdAt: at }
       return { seq, text: JSON.stringify(eventBody(runId, workflowId, plan, record)) }
-    })
-  }
-}
-
-interface Frame {
-  readonly seq: number
-  readonly text: string
-}
-
-class Connection {
-  ended = false
-  /** Of the one run that is followed; with several runs each has its own numbers. */
-  #lastSeq = 0
-  #begun = false
-  #waiting: Promise<readonly Frame[]>[] = []
-  /** Keeps commits in order while their frames are being written. */
-  #tail: Promise<void> = Promise.resolve()
-
-  constructor(
-    private readonly reader: Reader,
-    private readonly runId: string | null,
-  ) {}
-
-  live(frames: Promise<readonly Frame[]>): void {
-    if (this.#begun) this.#append(frames)
-    else this.#waiting.push(frames)
-  }
-
-  begin(): void {
-    this.#begun = true
-    for (const frames of this.#waiting.splice(0)) this.#append(frames)
-  }
-
-  write(frame: Frame): void {
-    if (this.ended || (this.runId !== null && frame.seq <= this.#lastSeq)) return
-    this.#lastSeq = frame.seq
-    if (this.reader.buffered() > STREAM_BUFFER_MAX_BYTES) {
-      this.end()
-      this.reader.close(TOO_SLOW, "too slow; connect again with after_seq")
-    } else {
-      this.reader.send(frame.text)
-    }
-  }
-
-  end(): void {
-    this.ended = true
-    this.#waiting = []
-  }
-
-  #append(frames: Promise<readonly Frame[]>): void {
-    this.#tail = this.#tail.then(async () => {
-      for (const frame of await frames) this.write(frame)
     })
   }
 }
