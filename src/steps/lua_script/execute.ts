@@ -3,6 +3,7 @@ import type { Failure } from "../../engine/failure.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import { LUA_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepOutcome } from "../../runtime/ports.ts"
+import { seenGlobals } from "./seen-globals.ts"
 
 /** Runs the script in the sandbox; what it returns is the step's result. */
 export function createLuaExecutor(sandbox: LuaSandbox): StepExecutor {
@@ -12,7 +13,7 @@ export function createLuaExecutor(sandbox: LuaSandbox): StepExecutor {
       if (typeof script !== "string" || script.trim() === "") return failed("the step has no script", false)
       try {
         const options = { timeoutMs: job.timeoutMs ?? LUA_TIMEOUT_DEFAULT_MS, signal, owner: job.projectId }
-        return outcomeOf(await sandbox.run({ script, globals: job.scope() }, options))
+        return outcomeOf(await sandbox.run({ script, globals: seenGlobals(script, job.scope()) }, options))
       } catch (error) {
         return failed(`the sandbox did not answer: ${messageOf(error)}`, true)
       }
