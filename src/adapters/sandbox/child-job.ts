@@ -2,9 +2,9 @@ export interface RunOptions {
   /** From the moment a child starts on the job; waiting for a child does not count. */
   readonly deadlineMs: number
   /** Takes the job out of the queue, or kills the child that works on it; `run` rejects with the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** On whose account, a project's id: owners take turns. Jobs without one are of one owner together. */
-  readonly owner?: string
+  readonly owner?: string | undefined
 }
 
 /** One request to a pool, from when it was accepted until it is settled. */

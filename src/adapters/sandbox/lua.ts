@@ -43,9 +43,9 @@ export interface LuaSandbox {
 export interface LuaRunOptions {
   /** At most LUA_TIMEOUT_MAX_MS counts. */
   readonly timeoutMs: number
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** The project's id: projects take turns. */
-  readonly owner?: string
+  readonly owner?: string | undefined
 }
 
 export interface LuaSandboxOptions {
@@ -57,6 +57,8 @@ export interface LuaSandboxOptions {
 
 const DEFAULT_SIZE = 2
 const CHECK_TIMEOUT_MS = 2_000
+/** Quick scripts make thousands a second, and a new child costs as much as hundreds of them. Its memory is looked at besides. */
+const CHILD_MAX_SCRIPTS = 100_000
 
 /** Lua in children of this program; none of it runs in the server's process. */
 export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOptions): LuaSandbox {
@@ -66,16 +68,16 @@ export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOpt
     maxRequestChars: LUA_GLOBALS_MAX_CHARS + LUA_SCRIPT_MAX_BYTES,
     memoryMaxBytes: LUA_CHILD_MEMORY_MAX_BYTES,
   }
-  const pool = createChildPool({ ...children, size, parcels: true })
+  const pool = createChildPool({ ...children, size, parcels: true, maxJobs: CHILD_MAX_SCRIPTS })
   const checks = createChildPool({ ...children, size: 1 })
   return {
-    async run({ script, globals }, { timeoutMs, ...options }) {
+    async run({ script, globals }, { timeoutMs, signal, owner }) {
       if (tooLong(script)) return { ok: false, kind: "script", message: TOO_LONG }
       const request: LuaRequest = { verb: "run", script, globals }
       const deadlineMs = Math.min(timeoutMs, LUA_TIMEOUT_MAX_MS)
       try {
         // The cast: our own child answers with nothing else, and its answer was parsed as JSON by the pool.
-        return (await pool.run(request, { deadlineMs, ...options })) as LuaOutcome
+        return (await pool.run(request, { deadlineMs, signal, owner })) as LuaOutcome
       } catch (error) {
         if (error instanceof ChildTimeout) {
           return { ok: false, kind: "timeout", message: `the script took longer than ${deadlineMs} ms and was stopped` }
