@@ -19,14 +19,14 @@ for (const dialect of ["sqlite", "postgres"]) {
 withoutRowid(join(root, "migrations/sqlite"))
 
 /**
- * The journal's key is the order in which it is read, so SQLite keeps it as one b-tree instead of a table and an index.
- * drizzle-kit has no word for that.
+ * The keys of the journal and of the counts are the order in which they are read, so SQLite keeps each as one b-tree instead
+ * of a table and an index. drizzle-kit has no word for that.
  */
 function withoutRowid(folder: string): void {
   for (const file of readdirSync(folder).filter(f => f.endsWith(".sql"))) {
     const path = join(folder, file)
     const sql = readFileSync(path, "utf8")
-    const done = sql.replace(/(CREATE TABLE `run_events` \([^;]*\))(;)/, "$1 WITHOUT ROWID$2")
+    const done = sql.replace(/(CREATE TABLE `(?:run_events|run_counts)` \([^;]*\))(;)/g, "$1 WITHOUT ROWID$2")
     if (done !== sql) writeFileSync(path, done)
   }
 }

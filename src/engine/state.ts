@@ -4,7 +4,8 @@ import type { SkipReason } from "./events.ts"
 import type { FailureCode } from "./failure.ts"
 import { type Plan, type Step, takesInputFrom } from "./graph.ts"
 
-export type RunStatus = "running" | "paused" | "draining" | "completed" | "failed" | "stopped"
+export const RUN_STATUSES = ["running", "paused", "draining", "completed", "failed", "stopped"] as const
+export type RunStatus = (typeof RUN_STATUSES)[number]
 export type PauseReason = "operator" | "human_task" | "awaiting_chat"
 /** `waiting`: for a person. Between two attempts a step is `running` with `retryAt` set. */
 export type StepStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled" | "skipped"

@@ -8,7 +8,7 @@ export function stamp(events: readonly RunEvent[], seq: number, at: number): rea
 
 /** Everything that changes on disk with these events: the events, the run's row, the rows of its tasks. */
 export function changesOf(before: RunState, after: RunState, events: readonly StampedEvent[], node: Node) {
-  return { events, header: headerOf(after, node), tasks: taskChanges(before, after, events) }
+  return { events, header: headerOf(after, node), tasks: taskChanges(before, after, events), was: before.status }
 }
 
 export interface Node {

@@ -111,7 +111,12 @@ export interface Append {
   /** Null when nothing of it changed. */
   readonly header: RunHeader | null
   readonly tasks: readonly TaskChange[]
+  /** The status in the row until now. */
+  readonly was: RunStatus
 }
+
+/** The same of a run's start, which writes the whole row. */
+export type FirstAppend = Omit<Append, "header" | "was"> & { readonly header: RunHeader }
 
 export interface JournaledRun {
   readonly run: NewRun
@@ -136,7 +141,7 @@ export class JournalFull extends Error {
 /** The durable record of all runs. Everything that resolves is on disk. */
 export interface Journal {
   /** Throws `RunExists`, `JournalFull`. */
-  create(run: NewRun, append: Append & { readonly header: RunHeader }): Promise<void>
+  create(run: NewRun, append: FirstAppend): Promise<void>
   /** Throws `RunLost`, `JournalFull`. */
   append(run: NewRun, append: Append): Promise<void>
   load(runId: string): Promise<JournaledRun | null>

@@ -13,6 +13,16 @@ export interface Statement {
   readonly params: readonly SqlValue[]
 }
 
+/**
+ * A change of a number: `sql` takes `key` and the change. The changes of one group commit that have the same statement and
+ * key are added up and written once, so that a row everybody changes costs little.
+ */
+export interface Addition {
+  readonly sql: string
+  readonly key: readonly SqlValue[]
+  readonly n: number
+}
+
 export type Row = { readonly [column: string]: unknown }
 
 /**
@@ -36,7 +46,7 @@ export interface Database {
    * those of every other caller of the same turn. Resolves when they are durable. A caller whose statements are refused
    * (`UniqueViolation`) does not disturb the others.
    */
-  commit(statements: readonly Statement[]): Promise<void>
+  commit(statements: readonly Statement[], additions?: readonly Addition[]): Promise<void>
   /** A prepared read of a hot path. */
   query(statement: Statement): Promise<readonly Row[]>
   close(): Promise<void>

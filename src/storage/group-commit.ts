@@ -1,4 +1,4 @@
-import type { Statement } from "./database.ts"
+import type { Addition, Statement } from "./database.ts"
 import type { Mutex } from "./mutex.ts"
 
 /** Callers of one transaction at the most, so that one turn's burst cannot hold the writer for long. */
@@ -6,6 +6,7 @@ const BATCH_MAX_CALLERS = 512
 
 interface Waiting {
   readonly statements: readonly Statement[]
+  readonly additions: readonly Addition[]
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -24,9 +25,9 @@ export class GroupCommit {
     private readonly apply: (statements: readonly (readonly Statement[])[]) => void | Promise<void>,
   ) {}
 
-  add(statements: readonly Statement[]): Promise<void> {
+  add(statements: readonly Statement[], additions: readonly Addition[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ statements, resolve, reject })
+      this.#waiting.push({ statements, additions, resolve, reject })
       if (this.#scheduled) return
       this.#scheduled = true
       setImmediate(() => void this.mutex.run(() => this.#flush()))
@@ -38,7 +39,7 @@ export class GroupCommit {
     if (this.#waiting.length > 0) setImmediate(() => void this.mutex.run(() => this.#flush()))
     else this.#scheduled = false
     try {
-      await this.apply(batch.map(w => w.statements))
+      await this.apply(statementsOf(batch))
     } catch (error) {
       if (batch.length === 1) batch[0]!.reject(error)
       else await this.#oneByOne(batch)
@@ -50,11 +51,31 @@ export class GroupCommit {
   async #oneByOne(batch: readonly Waiting[]): Promise<void> {
     for (const w of batch) {
       try {
-        await this.apply([w.statements])
+        await this.apply(statementsOf([w]))
         w.resolve()
       } catch (error) {
         w.reject(error)
       }
     }
   }
+}
+
+function statementsOf(batch: readonly Waiting[]): readonly (readonly Statement[])[] {
+  return [...batch.map(w => w.statements), addedUp(batch)]
+}
+
+/** In the order of their keys: two processes that change the same rows must not wait for one another. */
+function addedUp(batch: readonly Waiting[]): readonly Statement[] {
+  const sums = new Map<string, Addition>()
+  for (const { additions } of batch) {
+    for (const addition of additions) {
+      const name = `${addition.key.join("\0")}\0${addition.sql}`
+      const sum = sums.get(name)
+      sums.set(name, sum ? { ...sum, n: sum.n + addition.n } : addition)
+    }
+  }
+  return [...sums]
+    .filter(([, { n }]) => n !== 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { sql, key, n }]) => ({ sql, params: [...key, n] }))
 }

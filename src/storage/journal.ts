@@ -13,7 +13,8 @@ import {
   type StampedEvent,
   type TaskChange,
 } from "../runtime/ports.ts"
-import { type Database, type Row, type Statement, StorageFull, UniqueViolation } from "./database.ts"
+import { type Addition, type Database, type Row, type Statement, StorageFull, UniqueViolation } from "./database.ts"
+import { countsOf } from "./run-counts.ts"
 
 /** The journal on either database: prepared statements in group commits (a builder costs some 45 µs an insert). */
 export function createJournal(db: Database): Journal {
@@ -22,12 +23,19 @@ export function createJournal(db: Database): Journal {
       await commit(
         db,
         [insertRun(run, append.header), ...rest(run, append)],
+        countsOf(run.facts, null, append.header.status),
         () => new RunExists(`run ${run.facts.runId} exists`),
       )
     },
     async append(run, append) {
-      const header = append.header ? [updateRun(run.facts.runId, append.header)] : []
-      await commit(db, [...rest(run, append), ...header], () => new RunLost(`run ${run.facts.runId} went on elsewhere`))
+      const { header, was } = append
+      const { runId } = run.facts
+      await commit(
+        db,
+        [...rest(run, append), ...(header ? [updateRun(runId, header)] : [])],
+        header ? countsOf(run.facts, was, header.status) : [],
+        () => new RunLost(`run ${runId} went on elsewhere`),
+      )
     },
     async load(runId) {
       const [row] = await db.query({ sql: SELECT_RUN, params: [runId] })
@@ -64,9 +72,14 @@ const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AN
 const TAKE_OVER = "UPDATE runs SET owner_boot_id = ? WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ?"
 const SELECT_DUE = "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?"
 
-async function commit(db: Database, statements: readonly Statement[], onConflict: () => Error): Promise<void> {
+async function commit(
+  db: Database,
+  statements: readonly Statement[],
+  counts: readonly Addition[],
+  onConflict: () => Error,
+): Promise<void> {
   try {
-    await db.commit(statements)
+    await db.commit(statements, counts)
   } catch (error) {
     if (error instanceof UniqueViolation) throw onConflict()
     if (error instanceof StorageFull) throw new JournalFull(error.message)
@@ -74,7 +87,7 @@ async function commit(db: Database, statements: readonly Statement[], onConflict
   }
 }
 
-function rest(run: NewRun, append: Append): readonly Statement[] {
+function rest(run: NewRun, append: Pick<Append, "events" | "tasks">): readonly Statement[] {
   return [...append.events.map(e => insertEvent(run.facts.runId, e)), ...append.tasks.map(t => changeTask(run, t))]
 }
 

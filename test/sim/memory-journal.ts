@@ -1,12 +1,12 @@
 import type { Plan } from "../../src/engine/graph.ts"
 import {
   type Append,
+  type FirstAppend,
   type Journal,
   type JournaledRun,
   JournalFull,
   type NewRun,
   RunExists,
-  type RunHeader,
   RunLost,
 } from "../../src/runtime/ports.ts"
 import { StoredRun } from "./stored-run.ts"
@@ -97,7 +97,7 @@ export class MemoryJournal {
     })
   }
 
-  #create(owner: string, run: NewRun, append: Append & { readonly header: RunHeader }): void {
+  #create(owner: string, run: NewRun, append: FirstAppend): void {
     const { runId, workflowId } = run.facts
     const name = run.idempotency && `${workflowId} ${run.idempotency.key}`
     if (this.runs.has(runId) || (name !== null && this.#names.has(name))) throw new RunExists(`run ${runId} exists`)
@@ -121,7 +121,7 @@ export class MemoryJournal {
     this.#write(owner, stored, append)
   }
 
-  #write(owner: string, stored: StoredRun, { events, header, tasks }: Append): void {
+  #write(owner: string, stored: StoredRun, { events, header, tasks }: FirstAppend | Append): void {
     for (const event of events) stored.add({ ...event, event: copy(event.event) })
     if (header) stored.header = header
     stored.changeTasks(tasks)

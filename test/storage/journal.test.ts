@@ -31,6 +31,7 @@ const append = (events: readonly StampedEvent[], header: Partial<RunHeader> | nu
   events,
   tasks,
   header: header && { ...RUNNING, ...header },
+  was: "running" as const,
 })
 const first = (header: Partial<RunHeader> = {}) => ({ events: [at(1)], tasks: [], header: { ...RUNNING, ...header } })
 

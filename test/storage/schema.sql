@@ -1,3 +1,9 @@
+CREATE TABLE `boots` (
+	`id` text PRIMARY KEY NOT NULL,
+	`started_at` integer NOT NULL,
+	`lease_until` integer NOT NULL
+);
+
 CREATE TABLE `human_tasks` (
 	`run_id` text NOT NULL,
 	`task_id` text NOT NULL,
@@ -129,15 +135,39 @@ CREATE TABLE `projects` (
 
 CREATE UNIQUE INDEX `projects_slug` ON `projects` (`tenant_id`,`slug`);
 
+CREATE TABLE `run_counts` (
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`workflow_id` text NOT NULL,
+	`status` text NOT NULL,
+	`day` integer NOT NULL,
+	`n` integer NOT NULL,
+	PRIMARY KEY(`tenant_id`, `project_id`, `workflow_id`, `status`, `day`)
+) WITHOUT ROWID;
+
 CREATE TABLE `run_events` (
 	`run_id` text NOT NULL,
 	`seq` integer NOT NULL,
 	`type` text NOT NULL,
 	`step_id` text,
 	`data` text NOT NULL,
-	`created_at` integer NOT NULL,
+	`created_at` integer NOT NULL, `beside` text,
 	PRIMARY KEY(`run_id`, `seq`)
 ) WITHOUT ROWID;
+
+CREATE TABLE `run_snapshots` (
+	`run_id` text PRIMARY KEY NOT NULL,
+	`seq` integer NOT NULL,
+	`format` integer NOT NULL,
+	`state` text NOT NULL
+);
+
+CREATE TABLE `run_values` (
+	`run_id` text NOT NULL,
+	`hash` text NOT NULL,
+	`value` text NOT NULL,
+	PRIMARY KEY(`run_id`, `hash`)
+);
 
 CREATE TABLE `runs` (
 	`id` text PRIMARY KEY NOT NULL,
@@ -163,21 +193,19 @@ CREATE TABLE `runs` (
 	`idempotency_hash` text,
 	`owner_boot_id` text,
 	`wake_at` integer
-);
-
-CREATE INDEX `runs_feed` ON `runs` (`tenant_id`,`project_id`,`started_at`);
+, `input_hash` text);
 
 CREATE UNIQUE INDEX `runs_idempotency` ON `runs` (`project_id`,`idempotency_key`) WHERE "runs"."idempotency_key" is not null;
-
-CREATE INDEX `runs_live` ON `runs` (`tenant_id`,`project_id`,`started_at`) WHERE "runs"."completed_at" is null;
 
 CREATE INDEX `runs_owner` ON `runs` (`owner_boot_id`) WHERE "runs"."owner_boot_id" is not null;
 
 CREATE INDEX `runs_parent` ON `runs` (`parent_run_id`) WHERE "runs"."parent_run_id" is not null;
 
+CREATE INDEX `runs_status` ON `runs` (`tenant_id`,`project_id`,`status`,`started_at`,`id`);
+
 CREATE INDEX `runs_wake` ON `runs` (`wake_at`) WHERE "runs"."wake_at" is not null;
 
-CREATE INDEX `runs_workflow` ON `runs` (`workflow_id`,`started_at`);
+CREATE INDEX `runs_workflow_status` ON `runs` (`workflow_id`,`status`,`started_at`,`id`);
 
 CREATE TABLE `sessions` (
 	`token_hash` text PRIMARY KEY NOT NULL,

@@ -11,7 +11,8 @@ import { type Idempotency, type NewRun, RunExists } from "../../runtime/ports.ts
 import type { Runs } from "../../runtime/runs.ts"
 import type { WorkflowService } from "../workflows/service.ts"
 import type { CommandAnswer } from "./contract.ts"
-import type { RunRow, RunStore } from "./store.ts"
+import type { RunRow } from "./list-store.ts"
+import type { RunStore } from "./store.ts"
 
 export interface RunCommandsDeps {
   readonly runs: Runs

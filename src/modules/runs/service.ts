@@ -10,7 +10,8 @@ import type { PlanSource } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { ContextBody, ExplanationBody, OrchestrationPhase, RunBody } from "./contract.ts"
 import { eventBody } from "./event-body.ts"
-import type { RunFilter, RunRow, RunStore } from "./store.ts"
+import type { RunFilter, RunRow } from "./list-store.ts"
+import type { RunStore } from "./store.ts"
 
 export interface RunServiceDeps {
   readonly store: RunStore

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm"
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core"
-import { type Database, type Reader, type Row, type Statement, UniqueViolation, type Writer } from "../database.ts"
+import { type Addition, type Database, type Reader, type Row, type Statement, UniqueViolation, type Writer } from "../database.ts"
 import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { postgresTables } from "../tables.ts"
@@ -38,8 +38,8 @@ class PostgresDatabase implements Database {
     }
   }
 
-  commit(statements: readonly Statement[]): Promise<void> {
-    return this.#commits.add(statements)
+  commit(statements: readonly Statement[], additions: readonly Addition[] = []): Promise<void> {
+    return this.#commits.add(statements, additions)
   }
 
   async query(statement: Statement): Promise<readonly Row[]> {

@@ -1,5 +1,14 @@
 import { drizzle } from "drizzle-orm/better-sqlite3"
-import { type Database, type Row, type SqlValue, type Statement, StorageFull, UniqueViolation, type Writer } from "../database.ts"
+import {
+  type Addition,
+  type Database,
+  type Row,
+  type SqlValue,
+  type Statement,
+  StorageFull,
+  UniqueViolation,
+  type Writer,
+} from "../database.ts"
 import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { sqliteTables } from "../tables.ts"
@@ -72,8 +81,8 @@ class SqliteDatabase implements Database {
     })
   }
 
-  commit(statements: readonly Statement[]): Promise<void> {
-    return this.#commits.add(statements)
+  commit(statements: readonly Statement[], additions: readonly Addition[] = []): Promise<void> {
+    return this.#commits.add(statements, additions)
   }
 
   async query(statement: Statement): Promise<readonly Row[]> {

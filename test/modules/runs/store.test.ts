@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { createRunStore, type RunFilter, type RunStore } from "../../../src/modules/runs/store.ts"
+import type { RunFilter } from "../../../src/modules/runs/list-store.ts"
+import { createRunStore, type RunStore } from "../../../src/modules/runs/store.ts"
 import { createTaskStore } from "../../../src/modules/tasks/store.ts"
 import type { Journal, TaskChange } from "../../../src/runtime/ports.ts"
 import { createJournal } from "../../../src/storage/journal.ts"
@@ -84,7 +85,7 @@ for (const dialect of dialects) {
 
     test("a run is found in its place and workflow only, and by id for who asks whether it is taken", async () => {
       const run = await create({ workflowId: "w1", key: "k" })
-      expect(await store.find(HERE, "w1", run.runId)).toMatchObject({ id: run.runId, input: {}, startedAt: START })
+      expect(await store.find(HERE, "w1", run.runId)).toMatchObject({ id: run.runId, workflowName: "nightly", startedAt: START })
       expect(await store.find(HERE, "w2", run.runId)).toBeNull()
       for (const place of ELSEWHERE) expect(await store.find(place, "w1", run.runId)).toBeNull()
       expect((await store.findAnywhere(run.runId))?.id).toBe(run.runId)
