@@ -14,6 +14,8 @@ export interface LoadJob {
 export interface LoadResult {
   readonly perSecond: number
   readonly medianMs: number
+  /** 99 of 100 were answered in this time. */
+  readonly p99Ms: number
 }
 
 /** Runs the job in a process of its own. */
@@ -39,7 +41,8 @@ async function generate(job: LoadJob): Promise<LoadResult> {
   }
   await Promise.all(connections.map(lane))
   const perSecond = took.length / ((performance.now() - started) / 1000)
-  return { perSecond, medianMs: took.toSorted((a, b) => a - b)[took.length >> 1]! }
+  const sorted = took.toSorted((a, b) => a - b)
+  return { perSecond, medianMs: sorted[sorted.length >> 1]!, p99Ms: sorted[Math.floor(sorted.length * 0.99)]! }
 }
 
 async function once(connection: Connection, { request, followUp }: LoadJob): Promise<void> {
