@@ -1,7 +1,7 @@
 CREATE TABLE "run_values" (
 	"run_id" text NOT NULL,
 	"hash" text NOT NULL,
-	"value" json NOT NULL,
+	"value" text NOT NULL,
 	CONSTRAINT "run_values_run_id_hash_pk" PRIMARY KEY("run_id","hash")
 );
 --> statement-breakpoint

@@ -31,6 +31,8 @@ export const STEP_RESULT_MAX_BYTES = 1 * MIB
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
+/** A larger value of an event or input is stored beside its row, once for each run. */
+export const VALUE_INLINE_MAX_BYTES = 32 * KIB
 
 export const LUA_SCRIPT_MAX_BYTES = 64 * KIB
 export const LUA_RESULT_MAX_BYTES = 1 * MIB

@@ -13,6 +13,7 @@ import {
   type StampedEvent,
   type TaskChange,
 } from "../runtime/ports.ts"
+import { bigValue, insertValue, putBack, type ReadValue, split, valueReader } from "./big-values.ts"
 import { type Addition, type Database, type Row, type Statement, StorageFull, UniqueViolation } from "./database.ts"
 import { countsOf } from "./run-counts.ts"
 
@@ -22,7 +23,7 @@ export function createJournal(db: Database): Journal {
     async create(run, append) {
       await commit(
         db,
-        [insertRun(run, append.header), ...rest(run, append)],
+        [...insertRun(run, append.header), ...rest(run, append)],
         countsOf(run.facts, null, append.header.status),
         () => new RunExists(`run ${run.facts.runId} exists`),
       )
@@ -40,8 +41,10 @@ export function createJournal(db: Database): Journal {
     async load(runId) {
       const [row] = await db.query({ sql: SELECT_RUN, params: [runId] })
       if (!row) return null
+      const read = valueReader(db, runId)
       const events = await db.query({ sql: SELECT_EVENTS, params: [runId] })
-      return { run: newRunOf(row), events: events.map(eventOf) } satisfies JournaledRun
+      const input = row.input_hash === null ? parse<JsonObject>(row.input) : ((await read(String(row.input_hash))) as JsonObject)
+      return { run: newRunOf(row, input), events: await eventsOf(events, read) } satisfies JournaledRun
     },
     async takeOver(bootId) {
       const rows = await db.query({ sql: SELECT_LEFT_OVER, params: [bootId] })
@@ -56,18 +59,18 @@ export function createJournal(db: Database): Journal {
 }
 
 const INSERT_RUN = `INSERT INTO runs (id, tenant_id, project_id, workflow_id, workflow_name, version, status, pause_reason, trigger_type,
-  input, excluded_step_ids, parent_run_id, parent, created_by, started_at, completed_at, failure_code, failed_step_id, error,
-  idempotency_key, idempotency_hash, owner_boot_id, wake_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  input, input_hash, excluded_step_ids, parent_run_id, parent, created_by, started_at, completed_at, failure_code, failed_step_id,
+  error, idempotency_key, idempotency_hash, owner_boot_id, wake_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const UPDATE_RUN = `UPDATE runs SET status = ?, pause_reason = ?, completed_at = ?, failure_code = ?, failed_step_id = ?, error = ?,
   owner_boot_id = ?, wake_at = ? WHERE id = ?`
-const INSERT_EVENT = "INSERT INTO run_events (run_id, seq, type, step_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+const INSERT_EVENT = "INSERT INTO run_events (run_id, seq, type, step_id, data, beside, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
 const INSERT_TASK = `INSERT INTO human_tasks (run_id, task_id, tenant_id, project_id, workflow_id, workflow_name, step_id, step_name,
   task_type, payload, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`
 const END_TASK = "UPDATE human_tasks SET status = ?, ended_at = ?, ended_by = ? WHERE run_id = ? AND task_id = ?"
-const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, excluded_step_ids, parent,
+const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, input_hash, excluded_step_ids, parent,
   created_by, started_at, idempotency_key, idempotency_hash FROM runs WHERE id = ?`
-const SELECT_EVENTS = "SELECT seq, type, step_id, data, created_at FROM run_events WHERE run_id = ? ORDER BY seq"
+const SELECT_EVENTS = "SELECT seq, type, step_id, data, beside, created_at FROM run_events WHERE run_id = ? ORDER BY seq"
 const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ? ORDER BY started_at"
 const TAKE_OVER = "UPDATE runs SET owner_boot_id = ? WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ?"
 const SELECT_DUE = "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?"
@@ -88,21 +91,24 @@ async function commit(
 }
 
 function rest(run: NewRun, append: Pick<Append, "events" | "tasks">): readonly Statement[] {
-  return [...append.events.map(e => insertEvent(run.facts.runId, e)), ...append.tasks.map(t => changeTask(run, t))]
+  return [...append.events.flatMap(e => insertEvent(run.facts.runId, e)), ...append.tasks.map(t => changeTask(run, t))]
 }
 
-function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): Statement {
+function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): readonly Statement[] {
+  const input = JSON.stringify(facts.input)
+  const big = bigValue(input)
   const excluded = facts.excludedStepIds.length > 0 ? JSON.stringify(facts.excludedStepIds) : null
   const parent = facts.parent ? JSON.stringify(facts.parent) : null
-  return {
+  const row = {
     sql: INSERT_RUN,
     params: [
       ...[facts.runId, facts.tenantId, facts.projectId, facts.workflowId, workflowName, facts.version, h.status, h.pauseReason],
-      ...[facts.triggerType, JSON.stringify(facts.input), excluded, facts.parent?.runId ?? null, parent, facts.userId],
+      ...[facts.triggerType, big ? "{}" : input, big?.hash ?? null, excluded, facts.parent?.runId ?? null, parent, facts.userId],
       ...[facts.startedAt, h.completedAt, h.failureCode, h.failedStepId, h.error],
       ...[idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt],
     ],
   }
+  return big ? [insertValue(facts.runId, big), row] : [row]
 }
 
 function updateRun(runId: string, h: RunHeader): Statement {
@@ -110,9 +116,12 @@ function updateRun(runId: string, h: RunHeader): Statement {
   return { sql: UPDATE_RUN, params }
 }
 
-function insertEvent(runId: string, { seq, at, event }: StampedEvent): Statement {
+function insertEvent(runId: string, { seq, at, event }: StampedEvent): readonly Statement[] {
   const stepId = "stepId" in event ? event.stepId : null
-  return { sql: INSERT_EVENT, params: [runId, seq, event.type, stepId, JSON.stringify(event.data), at] }
+  const { json, beside, values } = split(event.data)
+  const besideJson = beside && JSON.stringify(beside)
+  const row = { sql: INSERT_EVENT, params: [runId, seq, event.type, stepId, json, besideJson, at] }
+  return [...values.map(v => insertValue(runId, v)), row]
 }
 
 function changeTask({ facts, workflowName }: NewRun, task: TaskChange): Statement {
@@ -126,7 +135,7 @@ function changeTask({ facts, workflowName }: NewRun, task: TaskChange): Statemen
   }
 }
 
-function newRunOf(row: Row): NewRun {
+function newRunOf(row: Row, input: JsonObject): NewRun {
   const excluded = parse<string[] | null>(row.excluded_step_ids)
   return {
     facts: {
@@ -138,7 +147,7 @@ function newRunOf(row: Row): NewRun {
       triggerType: String(row.trigger_type),
       userId: String(row.created_by),
       startedAt: Number(row.started_at),
-      input: parse<JsonObject>(row.input),
+      input,
       excludedStepIds: excluded ?? [],
       parent: parse<ParentStep | null>(row.parent),
     },
@@ -147,10 +156,19 @@ function newRunOf(row: Row): NewRun {
   }
 }
 
+async function eventsOf(rows: readonly Row[], read: ReadValue): Promise<readonly StampedEvent[]> {
+  const events: StampedEvent[] = []
+  for (const row of rows) {
+    const data = parse<JsonObject>(row.data)
+    events.push(eventOf(row, row.beside === null ? data : await putBack(data, parse(row.beside), read)))
+  }
+  return events
+}
+
 /** The row was written by `insertEvent`, so its parts fit together again. */
-function eventOf(row: Row): StampedEvent {
+function eventOf(row: Row, data: JsonObject): StampedEvent {
   const stepId = row.step_id === null ? {} : { stepId: String(row.step_id) }
-  const event = { type: row.type, ...stepId, data: parse<JsonObject>(row.data) } as unknown as RunEvent
+  const event = { type: row.type, ...stepId, data } as unknown as RunEvent
   return { seq: Number(row.seq), at: Number(row.created_at), event }
 }
 

@@ -1,7 +1,7 @@
-import { and, desc, eq, getTableColumns, gte, inArray } from "drizzle-orm"
+import { desc, getTableColumns, inArray } from "drizzle-orm"
 import { RUN_STATUSES } from "../../engine/state.ts"
 import type { Page, PageOf } from "../../http/paging.ts"
-import type { Database, SqlValue } from "../../storage/database.ts"
+import type { Database, Row, SqlValue } from "../../storage/database.ts"
 import { ALL_WORKFLOWS, dayOf, startOfDay } from "../../storage/run-counts.ts"
 import type { Tables } from "../../storage/tables.ts"
 
@@ -36,150 +36,150 @@ interface Key {
   readonly startedAt: number
 }
 
+/** How many runs of one status a project, or a workflow in it, has. */
+interface Count {
+  readonly projectId: string
+  readonly status: string
+  readonly n: number
+}
+
+/** One range of an index for each status. */
+interface Scope {
+  /** The columns that the index begins with; its next ones are the status and the order of the list. */
+  readonly where: string
+  readonly params: readonly SqlValue[]
+  readonly statuses: readonly string[]
+}
+
 /**
  * Pages of runs, newest first, with the exact total. Neither gets slower with the number of runs: totals are added up from
  * `run_counts`, and a page is merged from the ends of a few ranges of an index, one for each project and status.
  */
 export function createRunList(db: Database): (filter: RunFilter, page: Page) => Promise<PageOf<RunRow>> {
-  const { runs } = db.tables
-
   return async (filter, page) => {
     if (filter.parentRunId !== undefined) return await childRuns(db, filter, filter.parentRunId, page)
-    const total = await countRuns(db, filter)
+    const ever = await countsOf(db, filter, 0)
+    const scopes = scopesOf(filter, ever)
+    const total = filter.since === undefined ? sumOf(ever) : await totalSince(db, filter, filter.since, scopes)
     if (page.offset >= total) return { items: [], total }
-    const ids = await pageOfIds(db, filter, page)
-    const here = and(inArray(runs.id, [...ids]), inPlace(db, filter))
-    const items = await db.read.select(runColumns(runs)).from(runs).where(here).orderBy(desc(runs.startedAt), desc(runs.id))
-    return { items, total }
+    return { items: await rowsOf(db, filter, await pageOfIds(db, filter, scopes, page)), total }
   }
 }
 
 /** A run starts few others: these are looked at one by one. */
 async function childRuns(db: Database, filter: RunFilter, parentRunId: string, page: Page): Promise<PageOf<RunRow>> {
-  const { runs } = db.tables
-  const children = db.read.select({ id: runs.id }).from(runs).where(eq(runs.parentRunId, parentRunId))
-  const where = and(
-    inArray(runs.id, children),
-    inPlace(db, filter),
-    filter.workflowId === undefined ? undefined : eq(runs.workflowId, filter.workflowId),
-    filter.statuses === undefined ? undefined : inArray(runs.status, [...filter.statuses]),
-    filter.since === undefined ? undefined : gte(runs.startedAt, filter.since),
+  const sql = "SELECT id, tenant_id, project_id, workflow_id, status, started_at FROM runs WHERE parent_run_id = ?"
+  const children = (await db.query({ sql, params: [parentRunId] })).filter(
+    row =>
+      row.tenant_id === filter.tenantId &&
+      filter.projectIds.includes(String(row.project_id)) &&
+      (filter.workflowId === undefined || row.workflow_id === filter.workflowId) &&
+      (filter.statuses === undefined || filter.statuses.includes(String(row.status))) &&
+      (filter.since === undefined || Number(row.started_at) >= filter.since),
   )
-  const rows = db.read.select(runColumns(runs)).from(runs).where(where).orderBy(desc(runs.startedAt), desc(runs.id))
-  return { items: await rows.limit(page.limit).offset(page.offset), total: await db.read.$count(runs, where) }
+  const keys = children.map(keyOf).sort(newestFirst)
+  const ids = keys.slice(page.offset, page.offset + page.limit).map(k => k.id)
+  return { items: await rowsOf(db, filter, ids), total: keys.length }
 }
 
-function inPlace({ tables: { runs } }: Database, { tenantId, projectIds }: RunFilter) {
-  return and(eq(runs.tenantId, tenantId), inArray(runs.projectId, [...projectIds]))
+async function rowsOf(db: Database, filter: RunFilter, ids: readonly string[]): Promise<readonly RunRow[]> {
+  const { runs } = db.tables
+  // By id alone: given the place as well, SQLite takes the index of the place and looks at everything in it.
+  const rows = db.read
+    .select(runColumns(runs))
+    .from(runs)
+    .where(inArray(runs.id, [...ids]))
+  const items = await rows.orderBy(desc(runs.startedAt), desc(runs.id))
+  return items.filter(r => r.tenantId === filter.tenantId && filter.projectIds.includes(r.projectId))
 }
 
-/**
- * Whole days from the counts, and what is left of the first one from the index. That of workflows names no project, so a
- * workflow that has no runs here is none of ours.
- */
-async function countRuns(db: Database, filter: RunFilter): Promise<number> {
-  const { since } = filter
-  if (statusesOf(filter).length === 0) return 0
-  const ever = await sumOf(db, filter, 0)
-  if (since === undefined || ever === 0) return ever
-  const day = dayOf(since)
-  if (since === startOfDay(day)) return await sumOf(db, filter, day)
-  return (await sumOf(db, filter, day + 1)) + (await countBetween(db, filter, [since, startOfDay(day + 1)]))
+/** Started on this day, in days since the epoch, or later. */
+async function countsOf(db: Database, filter: RunFilter, fromDay: number): Promise<readonly Count[]> {
+  const { tenantId, projectIds, workflowId } = filter
+  const sql = `SELECT project_id, status, sum(n) AS n FROM run_counts
+    WHERE tenant_id = ? AND project_id IN (${marks(projectIds)}) AND workflow_id = ? AND day >= ? GROUP BY project_id, status`
+  const rows = await db.query({ sql, params: [tenantId, ...projectIds, workflowId ?? ALL_WORKFLOWS, fromDay] })
+  return rows
+    .map(row => ({ projectId: String(row.project_id), status: String(row.status), n: Number(row.n) }))
+    .filter(count => count.n > 0 && (filter.statuses === undefined || filter.statuses.includes(count.status)))
 }
 
-async function sumOf(db: Database, filter: RunFilter, fromDay: number): Promise<number> {
-  const statuses = statusesOf(filter)
-  const sql = `SELECT coalesce(sum(n), 0) AS n FROM run_counts ${COUNTED} AND status IN (${marks(statuses)})`
-  const rows = await forEachProject(filter, place => db.query({ sql, params: [...place, fromDay, ...statuses] }))
-  return rows.reduce((sum, row) => sum + Number(row.n), 0)
-}
-
-/** Of a tenant, project, workflow, from a day on. */
-const COUNTED = "WHERE tenant_id = ? AND project_id = ? AND workflow_id = ? AND day >= ?"
-
-async function countBetween(db: Database, filter: RunFilter, span: Span): Promise<number> {
-  const statuses = statusesOf(filter)
-  let count = 0
-  for (const { where, params } of scopesOf(filter)) {
-    const sql = `SELECT count(*) AS n FROM runs WHERE ${where} AND ${BETWEEN} AND status IN (${marks(statuses)})`
-    const [row] = await db.query({ sql, params: [...params, ...span, ...statuses] })
-    count += Number(row?.n)
+function scopesOf({ tenantId, workflowId }: RunFilter, counts: readonly Count[]): readonly Scope[] {
+  if (counts.length === 0) return []
+  if (workflowId !== undefined) {
+    return [{ where: "workflow_id = ?", params: [workflowId], statuses: [...new Set(counts.map(c => c.status))] }]
   }
-  return count
+  return [...Map.groupBy(counts, c => c.projectId)].map(([projectId, of]) => ({
+    where: "tenant_id = ? AND project_id = ?",
+    params: [tenantId, projectId],
+    statuses: of.map(c => c.status),
+  }))
+}
+
+/** Whole days from the counts, and what is left of the first one from the index. */
+async function totalSince(db: Database, filter: RunFilter, since: number, scopes: readonly Scope[]): Promise<number> {
+  const day = dayOf(since)
+  if (since === startOfDay(day)) return sumOf(await countsOf(db, filter, day))
+  return sumOf(await countsOf(db, filter, day + 1)) + (await countBetween(db, scopes, [since, startOfDay(day + 1)]))
+}
+
+function sumOf(counts: readonly { readonly n: number }[]): number {
+  return counts.reduce((sum, { n }) => sum + n, 0)
 }
 
 const BETWEEN = "started_at >= ? AND started_at < ?"
 
-async function pageOfIds(db: Database, filter: RunFilter, page: Page): Promise<readonly string[]> {
+async function countBetween(db: Database, scopes: readonly Scope[], span: Span): Promise<number> {
+  const counts = scopes.map(async ({ where, params, statuses }) => {
+    const sql = `SELECT count(*) AS n FROM runs WHERE ${where} AND status IN (${marks(statuses)}) AND ${BETWEEN}`
+    const [row] = await db.query({ sql, params: [...params, ...statuses, ...span] })
+    return { n: Number(row?.n) }
+  })
+  return sumOf(await Promise.all(counts))
+}
+
+async function pageOfIds(db: Database, filter: RunFilter, scopes: readonly Scope[], page: Page): Promise<readonly string[]> {
   const far = page.offset > OFFSET_DIRECT_MAX
   const { span, offset } = far ? await jump(db, filter, page.offset) : { span: ALWAYS, offset: page.offset }
-  const scopes = scopesOf(filter)
   const within: Span = [filter.since ?? span[0], span[1]]
-  if (scopes.length === 1) return (await newest(db, scopes[0]!, filter, within, page.limit, offset)).map(k => k.id)
-  const found = await Promise.all(scopes.map(scope => newest(db, scope, filter, within, offset + page.limit, 0)))
+  if (scopes.length === 1) return (await newest(db, scopes[0]!, within, page.limit, offset)).map(k => k.id)
+  const found = await Promise.all(scopes.map(scope => newest(db, scope, within, offset + page.limit, 0)))
   const keys = found.flat().sort(newestFirst)
   return keys.slice(offset, offset + page.limit).map(k => k.id)
 }
 
-/** Of one range of the index for each status, merged. */
-async function newest(
-  db: Database,
-  scope: Scope,
-  filter: RunFilter,
-  span: Span,
-  limit: number,
-  offset: number,
-): Promise<readonly Key[]> {
-  const statuses = statusesOf(filter)
+/** Merged from the scope's ranges. */
+async function newest(db: Database, scope: Scope, span: Span, limit: number, offset: number): Promise<readonly Key[]> {
   const order = "ORDER BY started_at DESC, id DESC LIMIT ?"
   const range = `SELECT id, started_at FROM runs WHERE ${scope.where} AND status = ? AND ${BETWEEN} ${order}`
-  const ranges = statuses.map((_, i) => `SELECT * FROM (${range}) AS s${i}`)
+  const ranges = scope.statuses.map((_, i) => `SELECT * FROM (${range}) AS s${i}`)
   const rows = await db.query({
     sql: `SELECT id, started_at FROM (${ranges.join(" UNION ALL ")}) AS s ${order} OFFSET ?`,
-    params: [...statuses.flatMap(status => [...scope.params, status, ...span, offset + limit]), limit, offset],
+    params: [...scope.statuses.flatMap(status => [...scope.params, status, ...span, offset + limit]), limit, offset],
   })
-  return rows.map(row => ({ id: String(row.id), startedAt: Number(row.started_at) }))
+  return rows.map(keyOf)
 }
 
 /** The end of the day on which a page that begins behind `offset` runs begins, and how many of that day's come before it. */
 async function jump(db: Database, filter: RunFilter, offset: number): Promise<{ span: Span; offset: number }> {
-  const statuses = statusesOf(filter)
-  const sql = `SELECT day, sum(n) AS n FROM run_counts ${COUNTED} AND status IN (${marks(statuses)}) GROUP BY day`
-  const rows = await forEachProject(filter, place => db.query({ sql, params: [...place, 0, ...statuses] }))
-  const days = new Map<number, number>()
-  for (const row of rows) days.set(Number(row.day), (days.get(Number(row.day)) ?? 0) + Number(row.n))
+  const { tenantId, projectIds, workflowId } = filter
+  const statuses = filter.statuses ?? RUN_STATUSES
+  const sql = `SELECT day, sum(n) AS n FROM run_counts WHERE tenant_id = ? AND project_id IN (${marks(projectIds)})
+    AND workflow_id = ? AND status IN (${marks(statuses)}) GROUP BY day ORDER BY day DESC`
   let before = 0
-  for (const [day, n] of [...days].sort(([a], [b]) => b - a)) {
-    if (before + n > offset) return { span: [0, startOfDay(day + 1)], offset: offset - before }
-    before += n
+  for (const row of await db.query({ sql, params: [tenantId, ...projectIds, workflowId ?? ALL_WORKFLOWS, ...statuses] })) {
+    if (before + Number(row.n) > offset) return { span: [0, startOfDay(Number(row.day) + 1)], offset: offset - before }
+    before += Number(row.n)
   }
   return { span: ALWAYS, offset }
 }
 
-async function forEachProject<T>(
-  { tenantId, projectIds, workflowId }: RunFilter,
-  of: (place: readonly SqlValue[]) => Promise<readonly T[]>,
-): Promise<readonly T[]> {
-  return (await Promise.all(projectIds.map(id => of([tenantId, id, workflowId ?? ALL_WORKFLOWS])))).flat()
-}
-
-/** The leading columns of an index; its next ones are the status and the order of the list. */
-interface Scope {
-  readonly where: string
-  readonly params: readonly SqlValue[]
-}
-
-function scopesOf({ tenantId, projectIds, workflowId }: RunFilter): readonly Scope[] {
-  if (workflowId !== undefined) return [{ where: "workflow_id = ?", params: [workflowId] }]
-  return projectIds.map(id => ({ where: "tenant_id = ? AND project_id = ?", params: [tenantId, id] }))
-}
-
-function statusesOf({ statuses }: RunFilter): readonly string[] {
-  return statuses === undefined ? RUN_STATUSES : RUN_STATUSES.filter(s => statuses.includes(s))
-}
-
 function marks(values: readonly unknown[]): string {
   return values.map(() => "?").join(", ")
+}
+
+function keyOf(row: Row): Key {
+  return { id: String(row.id), startedAt: Number(row.started_at) }
 }
 
 function newestFirst(a: Key, b: Key): number {

@@ -1,10 +1,11 @@
 import { and, asc, eq, getTableColumns, gt, max, sql } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
+import { charsBeside, putBack, valueReader } from "../../storage/big-values.ts"
 import type { Database } from "../../storage/database.ts"
 import type { Tables } from "../../storage/tables.ts"
 import { createRunList, type RunFilter, type RunRow, runColumns } from "./list-store.ts"
 
-export type EventRow = Tables["runEvents"]["$inferSelect"]
+export type EventRow = Omit<Tables["runEvents"]["$inferSelect"], "beside">
 
 /** Reads of runs. Writing is the journal's alone. */
 export interface RunStore {
@@ -69,15 +70,17 @@ export function createRunStore(db: Database): RunStore {
 
     async events(runId, afterSeq, limit, maxChars) {
       const items: EventRow[] = []
+      const read = valueReader(db, runId)
       let chars = 0
       while (items.length < limit && chars < maxChars) {
         const where = and(eq(runEvents.runId, runId), gt(runEvents.seq, items.at(-1)?.seq ?? afterSeq))
         const wanted = Math.min(EVENTS_AT_ONCE, limit - items.length)
         const sized = { ...getTableColumns(runEvents), chars: sql<number>`length(cast(${runEvents.data} as text))` }
         const rows = await db.read.select(sized).from(runEvents).where(where).orderBy(asc(runEvents.seq)).limit(wanted)
-        for (const { chars: size, ...row } of rows) {
+        for (const { chars: inRow, beside, ...row } of rows) {
+          const size = inRow + charsBeside(beside)
           if (items.length > 0 && chars + size > maxChars) return { items, total: await lastSeq(runId) }
-          items.push(row)
+          items.push({ ...row, data: await putBack(row.data, beside, read) })
           chars += size
         }
         if (rows.length < wanted) break

@@ -81,7 +81,8 @@ export const defineRuns = (k: ColumnKit) => {
       runId: k.text("run_id").notNull(),
       /** SHA-256 of the value's JSON, hex. */
       hash: k.text("hash").notNull(),
-      value: k.json<Json>("value").notNull(),
+      /** JSON, as text. */
+      value: k.text("value").notNull(),
     },
     t => [k.pk({ columns: [t.runId, t.hash] })],
   )

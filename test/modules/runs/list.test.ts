@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { isFinal, RUN_STATUSES, type RunStatus } from "../../../src/engine/state.ts"
 import { createRunList, type RunFilter } from "../../../src/modules/runs/list-store.ts"
 import type { Journal, NewRun, RunHeader } from "../../../src/runtime/ports.ts"
+import type { Database } from "../../../src/storage/database.ts"
 import { createJournal } from "../../../src/storage/journal.ts"
 import { Random } from "../../engine/random.ts"
 import { SEED } from "../../engine/seed.ts"
@@ -119,6 +120,33 @@ for (const dialect of dialects) {
       const [row] = await temporary.db.query({ sql: "SELECT count(*) AS n FROM run_counts WHERE n < 0", params: [] })
       expect(Number(row?.n)).toBe(0)
     })
+
+    if (dialect.name === "sqlite") {
+      test("whatever is asked for, only ends of ranges of an index are read", async () => {
+        await begin(newRun({ workflowId: "w" }), "completed")
+        await begin(newRun({ workflowId: "w", projectId: "p2" }), "failed")
+        const plans: string[] = []
+        const query: Database["query"] = async statement => {
+          const rows = await temporary.db.query({ ...statement, sql: `EXPLAIN QUERY PLAN ${statement.sql}` })
+          plans.push(...rows.map(r => String(r.detail)).filter(detail => /\bruns?(_counts)?\b/.test(detail)))
+          return await temporary.db.query(statement)
+        }
+        const list = createRunList({ tables: temporary.db.tables, read: temporary.db.read, query } as unknown as Database)
+        const place = { tenantId: "t1", projectIds: ["p1", "p2"] }
+        const filters = [{}, { workflowId: "w" }, { parentRunId: "r" }].flatMap(f => [
+          f,
+          { ...f, statuses: ["failed", "stopped"] },
+        ])
+        for (const filter of filters.flatMap(f => [f, { ...f, since: MIDNIGHT - DAY / 2 }]))
+          await list({ ...place, ...filter }, { limit: 20, offset: 0 })
+        expect([...new Set(plans.map(p => p.replace(/ AND started_at.*|\)$/, "")))].sort()).toEqual([
+          "SEARCH run_counts USING PRIMARY KEY (tenant_id=? AND project_id=? AND workflow_id=?",
+          "SEARCH runs USING COVERING INDEX runs_status (tenant_id=? AND project_id=? AND status=?",
+          "SEARCH runs USING COVERING INDEX runs_workflow_status (workflow_id=? AND status=?",
+          "SEARCH runs USING INDEX runs_parent (parent_run_id=?",
+        ])
+      })
+    }
 
     test("a page far behind the first is the one that comes then", async () => {
       const list = createRunList(temporary.db)
