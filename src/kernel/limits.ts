@@ -31,6 +31,10 @@ export const STEP_RESULT_MAX_BYTES = 1 * MIB
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
+/** A run with so many events behind its last snapshot gets another when it leaves memory. */
+export const SNAPSHOT_EVERY_EVENTS = 1_000
+/** A larger state is folded from its events each time. */
+export const SNAPSHOT_MAX_CHARS = 32 * MIB
 /** A larger value of an event or input is stored beside its row, once for each run. */
 export const VALUE_INLINE_MAX_BYTES = 32 * KIB
 

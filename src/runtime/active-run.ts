@@ -28,6 +28,8 @@ export class ActiveRun {
   readonly ordered = new Map<string, string>()
   /** The row as last written by this process. */
   header: RunHeader | null = null
+  /** Events that its snapshot holds. */
+  snapshotSeq = 0
   /** True while a decision is being committed. */
   busy = false
   /** What is open in it is to be ordered, as soon as no commit is under way that may close some of it. */

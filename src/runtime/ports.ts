@@ -120,7 +120,18 @@ export type FirstAppend = Omit<Append, "header" | "was"> & { readonly header: Ru
 
 export interface JournaledRun {
   readonly run: NewRun
+  /** As in the row. */
+  readonly ownerBootId: string | null
+  readonly snapshot: Snapshot | null
+  /** Those behind the snapshot. */
   readonly events: readonly StampedEvent[]
+}
+
+/** A run's state after its first `seq` events. Only whoever knows the format can read it. */
+export interface Snapshot {
+  readonly seq: number
+  readonly format: number
+  readonly state: string
 }
 
 /** A run with this id, or a start with this idempotency key, is there already. */
@@ -144,7 +155,10 @@ export interface Journal {
   create(run: NewRun, append: FirstAppend): Promise<void>
   /** Throws `RunLost`, `JournalFull`. */
   append(run: NewRun, append: Append): Promise<void>
-  load(runId: string): Promise<JournaledRun | null>
+  /** From the run's snapshot if it has one in this format; null: all events. */
+  load(runId: string, snapshotFormat: number | null): Promise<JournaledRun | null>
+  /** In place of the run's older one. */
+  keepSnapshot(runId: string, snapshot: Snapshot): Promise<void>
   /** Makes `bootId` the owner of every run that an earlier boot was moving; their ids. */
   takeOver(bootId: string): Promise<readonly string[]>
   /** Ids of runs whose `wakeAt` has come, earliest first. */

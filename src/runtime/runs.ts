@@ -1,15 +1,16 @@
 import { type Command, commands } from "../engine/commands.ts"
 import { decide } from "../engine/decide.ts"
-import { evolve } from "../engine/evolve.ts"
 import type { Plan } from "../engine/graph.ts"
 import type { RunInput } from "../engine/inputs.ts"
 import { initialState, isFinal, type RunState } from "../engine/state.ts"
 import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
 import type { Json } from "../kernel/json.ts"
+import { SNAPSHOT_EVERY_EVENTS } from "../kernel/limits.ts"
 import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
 import { changesOf, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
+import { keepSnapshot, loadRun } from "./load-run.ts"
 import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost, type StampedEvent } from "./ports.ts"
 import type { Worker } from "./worker.ts"
 
@@ -24,6 +25,8 @@ export interface RunsDeps {
   /** Hears what was committed. */
   readonly feed: EventFeed
   readonly bootId: string
+  /** In place of `SNAPSHOT_EVERY_EVENTS`. */
+  readonly snapshotEvery?: number
   /** How long a run in which nothing is awaited may stay as it is, ms. */
   readonly stallMs: number
   readonly log: { error(fields: object, message: string): void; warn(fields: object, message: string): void }
@@ -137,13 +140,22 @@ export class Runs {
   }
 
   async #load(runId: string): Promise<ActiveRun | null> {
-    const journaled = await this.deps.journal.load(runId)
-    if (!journaled) return null
-    const { facts } = journaled.run
-    const plan = await this.deps.plans.planOf(facts.workflowId, facts.version)
-    let state = initialState(facts, plan)
-    for (const { event, at } of journaled.events) state = evolve(state, event, at)
-    return new ActiveRun(journaled.run, state)
+    const loaded = await loadRun(this.deps.journal, this.deps.plans, runId)
+    if (!loaded) return null
+    const active = new ActiveRun(loaded.run, loaded.state)
+    active.snapshotSeq = loaded.snapshotSeq
+    this.#keepSnapshot(active)
+    return active
+  }
+
+  /** Of a long journal, so that it need not be folded from its beginning again. */
+  #keepSnapshot(run: ActiveRun): void {
+    const { seq } = run.state
+    if (seq - run.snapshotSeq <= (this.deps.snapshotEvery ?? SNAPSHOT_EVERY_EVENTS)) return
+    run.snapshotSeq = seq
+    keepSnapshot(this.deps.journal, run.state).catch(error => {
+      this.deps.log.warn({ run_id: run.run.facts.runId, error: messageOf(error) }, "a snapshot of a run could not be kept")
+    })
   }
 
   /** Does everything that is open in a run taken over. A run that cannot be read does not keep the others from going on. */
@@ -329,7 +341,9 @@ export class Runs {
   #restIfIdle(run: ActiveRun): void {
     // Steps that the next boot will begin: at the end they count as in flight.
     const left = this.#quiet && !isFinal(run.state.status) && run.state.moving > 0
-    if (!left && !run.busy && run.mailbox.length === 0 && run.held === 0 && run.executing.size === 0) this.#rest(run)
+    if (left || run.busy || run.mailbox.length > 0 || run.held > 0 || run.executing.size > 0 || run.rested) return
+    this.#keepSnapshot(run)
+    this.#rest(run)
   }
 
   #rest(run: ActiveRun): void {

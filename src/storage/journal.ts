@@ -10,6 +10,7 @@ import {
   RunExists,
   type RunHeader,
   RunLost,
+  type Snapshot,
   type StampedEvent,
   type TaskChange,
 } from "../runtime/ports.ts"
@@ -38,13 +39,18 @@ export function createJournal(db: Database): Journal {
         () => new RunLost(`run ${runId} went on elsewhere`),
       )
     },
-    async load(runId) {
+    async load(runId, snapshotFormat) {
       const [row] = await db.query({ sql: SELECT_RUN, params: [runId] })
       if (!row) return null
       const read = valueReader(db, runId)
-      const events = await db.query({ sql: SELECT_EVENTS, params: [runId] })
+      const snapshot = snapshotFormat === null ? null : await snapshotOf(db, runId, snapshotFormat)
+      const events = await db.query({ sql: SELECT_EVENTS, params: [runId, snapshot?.seq ?? 0] })
       const input = row.input_hash === null ? parse<JsonObject>(row.input) : ((await read(String(row.input_hash))) as JsonObject)
-      return { run: newRunOf(row, input), events: await eventsOf(events, read) } satisfies JournaledRun
+      const ownerBootId = row.owner_boot_id === null ? null : String(row.owner_boot_id)
+      return { run: newRunOf(row, input), ownerBootId, snapshot, events: await eventsOf(events, read) } satisfies JournaledRun
+    },
+    async keepSnapshot(runId, { seq, format, state }) {
+      await db.commit([{ sql: KEEP_SNAPSHOT, params: [runId, seq, format, state] }])
     },
     async takeOver(bootId) {
       const rows = await db.query({ sql: SELECT_LEFT_OVER, params: [bootId] })
@@ -69,8 +75,12 @@ const INSERT_TASK = `INSERT INTO human_tasks (run_id, task_id, tenant_id, projec
   task_type, payload, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`
 const END_TASK = "UPDATE human_tasks SET status = ?, ended_at = ?, ended_by = ? WHERE run_id = ? AND task_id = ?"
 const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, input_hash, excluded_step_ids, parent,
-  created_by, started_at, idempotency_key, idempotency_hash FROM runs WHERE id = ?`
-const SELECT_EVENTS = "SELECT seq, type, step_id, data, beside, created_at FROM run_events WHERE run_id = ? ORDER BY seq"
+  created_by, started_at, idempotency_key, idempotency_hash, owner_boot_id FROM runs WHERE id = ?`
+const SELECT_EVENTS =
+  "SELECT seq, type, step_id, data, beside, created_at FROM run_events WHERE run_id = ? AND seq > ? ORDER BY seq"
+const KEEP_SNAPSHOT = `INSERT INTO run_snapshots (run_id, seq, format, state) VALUES (?, ?, ?, ?)
+  ON CONFLICT (run_id) DO UPDATE SET seq = excluded.seq, format = excluded.format, state = excluded.state`
+const SELECT_SNAPSHOT = "SELECT seq, state FROM run_snapshots WHERE run_id = ? AND format = ?"
 const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ? ORDER BY started_at"
 const TAKE_OVER = "UPDATE runs SET owner_boot_id = ? WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ?"
 const SELECT_DUE = "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?"
@@ -133,6 +143,11 @@ function changeTask({ facts, workflowName }: NewRun, task: TaskChange): Statemen
       ...[task.taskType, JSON.stringify(task.payload), task.createdAt, task.expiresAt],
     ],
   }
+}
+
+async function snapshotOf(db: Database, runId: string, format: number): Promise<Snapshot | null> {
+  const [row] = await db.query({ sql: SELECT_SNAPSHOT, params: [runId, format] })
+  return row ? { seq: Number(row.seq), format, state: String(row.state) } : null
 }
 
 function newRunOf(row: Row, input: JsonObject): NewRun {

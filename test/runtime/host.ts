@@ -1,7 +1,7 @@
 import { compilePlan } from "../../src/engine/graph.ts"
 import type { RunFacts } from "../../src/engine/state.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
-import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { SNAPSHOT_EVERY_EVENTS, STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { EventFeed } from "../../src/runtime/feed.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
 import type { Journal, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
@@ -25,7 +25,12 @@ export const failed = (retryable: boolean): StepOutcome => ({
 })
 
 /** One boot of the runtime on a journal: its steps end when the test says so, its clock stands until it is moved. */
-export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { now: number }) {
+export function boot(
+  journal: Journal,
+  plans: Map<string, JsonObject>,
+  time: { now: number },
+  { snapshotEvery = SNAPSHOT_EVERY_EVENTS } = {},
+) {
   const attempts: Attempt[] = []
   const logged: object[] = []
   const log = { error: (fields: object) => void logged.push(fields), warn: (fields: object) => void logged.push(fields) }
@@ -46,6 +51,7 @@ export function boot(journal: Journal, plans: Map<string, JsonObject>, time: { n
     bootId: crypto.randomUUID(),
     feed: new EventFeed(),
     stallMs: STALL_DEFAULT_MS,
+    snapshotEvery,
     log,
   })
 

@@ -26,7 +26,7 @@ for (const dialect of dialects) {
     afterEach(() => temporary.close())
 
     const host = (on: Journal = journal) => boot(on, plans, time)
-    const types = async (runId: string) => (await journal.load(runId))!.events.map(e => e.event.type)
+    const types = async (runId: string) => (await journal.load(runId, null))!.events.map(e => e.event.type)
     const row = async (runId: string) =>
       (await temporary.db.query({ sql: "SELECT * FROM runs WHERE id = ?", params: [runId] }))[0]!
     const taskStatus = async (runId: string) =>
@@ -133,7 +133,7 @@ for (const dialect of dialects) {
         plans.set(run.facts.workflowId, { steps: [{ id: "a", type: "work" }] })
         const plan = await h.planOf(run.facts.workflowId)
         expect(await h.runs.start(run, plan).catch(e => e)).toBeInstanceOf(JournalFull)
-        expect([h.runs.inFlight, h.attempts.length, await journal.load(run.facts.runId)]).toEqual([0, 0, null])
+        expect([h.runs.inFlight, h.attempts.length, await journal.load(run.facts.runId, null)]).toEqual([0, 0, null])
         await h.runs.start(run, plan)
         expect((await h.attemptOf("a")).job.runId).toBe(run.facts.runId)
       })
@@ -177,7 +177,7 @@ for (const dialect of dialects) {
           [false, "running", "running"],
           [true, "running", "paused"],
         ])
-        const { events } = (await journal.load(runId))!
+        const { events } = (await journal.load(runId, null))!
         expect(events.map(e => e.seq)).toEqual(events.map((_, i) => i + 1))
       })
 
@@ -362,7 +362,7 @@ for (const dialect of dialects) {
         expect(first.attempts).toHaveLength(1)
         ;(await second.attemptOf("b")).answer(done())
         await eventually(async () => (await row(runId)).status === "completed")
-        const completions = (await journal.load(runId))!.events.flatMap(({ event }) =>
+        const completions = (await journal.load(runId, null))!.events.flatMap(({ event }) =>
           event.type === "step_completed" && event.stepId === "a" ? [event.data] : [],
         )
         expect(completions).toEqual([expect.objectContaining({ result: { from: "second" } })])
@@ -409,6 +409,40 @@ for (const dialect of dialects) {
         await second.wake()
         await settled()
         expect(second.attempts).toHaveLength(1)
+      })
+    })
+
+    describe("a long journal", () => {
+      const snapshots = async (runId: string) =>
+        await temporary.db.query({ sql: "SELECT seq, format, state FROM run_snapshots WHERE run_id = ?", params: [runId] })
+      const few = () => boot(journal, plans, time, { snapshotEvery: 3 })
+
+      test("leaves a snapshot with the run, from which another boot goes on", async () => {
+        const h = few()
+        const runId = await h.start({ a: [], ask: person(["a"]), b: ["ask"] })
+        ;(await h.attemptOf("a")).answer(done({ kept: "é" }))
+        const [snapshot] = await eventually(async () => (await snapshots(runId)).length > 0 && (await snapshots(runId)))
+        const events = (await journal.load(runId, null))!.events.length
+        expect(Number(snapshot!.seq)).toBe(events)
+        // Nothing of these is read again.
+        await temporary.db.commit([{ sql: "UPDATE run_events SET type = 'unknown' WHERE run_id = ?", params: [runId] }])
+        const next = few()
+        expect((await next.runs.inspect(runId))?.steps[0]?.result).toEqual({ kept: "é" })
+        expect((await next.runs.send(runId, approve)).accepted).toBe(true)
+        ;(await next.attemptOf("b")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+      })
+
+      test("is folded from its beginning when the snapshot is damaged or in another format", async () => {
+        const h = few()
+        const runId = await h.start({ a: [], ask: person(["a"]) })
+        ;(await h.attemptOf("a")).answer(done({ kept: 1 }))
+        await eventually(async () => (await snapshots(runId)).length > 0)
+        const whole = await h.runs.inspect(runId)
+        for (const change of ["state = '{'", "state = 'null'", "seq = 2", "format = 999"]) {
+          await temporary.db.commit([{ sql: `UPDATE run_snapshots SET ${change} WHERE run_id = ?`, params: [runId] }])
+          expect(await host().runs.inspect(runId)).toEqual(whole)
+        }
       })
     })
 
@@ -508,7 +542,7 @@ for (const dialect of dialects) {
         }
         expect([result.truncated, result.size_bytes]).toEqual([true, 1_200_011])
         expect(result.preview).toHaveLength(65_536)
-        const event = (await journal.load(runId))!.events.find(e => e.event.type === "step_completed")
+        const event = (await journal.load(runId, null))!.events.find(e => e.event.type === "step_completed")
         expect(event?.event.data).toMatchObject({ truncated: true })
       })
     })

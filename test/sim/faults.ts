@@ -63,8 +63,8 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: "answers dropped on a full disk", file: RUNS, from: "run.mailbox.unshift(...kept)", to: "" },
   { name: "a started child dropped on a full disk", file: RUNS, from: ' || type === "ChildStarted"', to: "" },
-  { name: "a run rests with letters held", file: RUNS, from: " && run.held === 0", to: "" },
-  { name: "a run rests with steps under way", file: RUNS, from: " && run.executing.size === 0", to: "" },
+  { name: "a run rests with letters held", file: RUNS, from: " || run.held > 0", to: "" },
+  { name: "a run rests with steps under way", file: RUNS, from: " || run.executing.size > 0", to: "" },
   { name: "letters to a run that rests", file: RUNS, from: "      if (run.rested) continue\n", to: "" },
   {
     name: "a run never rests",
@@ -83,6 +83,12 @@ export const FAULTS: readonly Fault[] = [
     file: RUNS,
     from: "stamp(decision.events, after.seq, now)",
     to: "stamp(decision.events, before.seq, now)",
+  },
+  {
+    name: "an event behind a snapshot left out",
+    file: "src/runtime/load-run.ts",
+    from: "of events) state = evolve",
+    to: "of snapshot ? events.slice(1) : events) state = evolve",
   },
   { name: "seq off by one", file: CHANGES, from: "seq + 1 + i", to: "seq + 2 + i" },
   { name: "a late alarm", file: CHANGES, from: "    a.wakeAt === b.wakeAt &&\n", to: "" },

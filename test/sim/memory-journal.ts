@@ -53,7 +53,11 @@ export class MemoryJournal {
         }
         return this.#ask(owner, text, ["full", "full", "refused"], () => this.#append(owner, runId, append), lost)
       },
-      load: runId => this.#ask(owner, `load ${runId}`, ["refused"], () => this.#load(runId)),
+      load: (runId, format) => this.#ask(owner, `load ${runId}`, ["refused"], () => this.#load(runId, format)),
+      keepSnapshot: (runId, snapshot) =>
+        this.#ask(owner, `snapshot ${runId} ${snapshot.seq}`, ["full", "refused"], () => {
+          this.runs.get(runId)!.snapshot = snapshot
+        }),
       takeOver: bootId => this.#ask(owner, `takeOver ${bootId}`, [], () => this.#takeOver(bootId)),
       due: (now, limit) => this.#ask(owner, "due", ["refused"], () => this.#due(now, limit)),
     }
@@ -128,9 +132,12 @@ export class MemoryJournal {
     stored.checkRow(owner)
   }
 
-  #load(runId: string): JournaledRun | null {
+  #load(runId: string, format: number | null): JournaledRun | null {
     const stored = this.runs.get(runId)
-    return stored ? { run: stored.run, events: [...stored.events] } : null
+    if (!stored) return null
+    const snapshot = stored.snapshot?.format === format ? stored.snapshot : null
+    const { run, header } = stored
+    return { run, ownerBootId: header.ownerBootId, snapshot, events: stored.events.slice(snapshot?.seq ?? 0) }
   }
 
   #takeOver(bootId: string): readonly string[] {

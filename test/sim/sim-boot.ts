@@ -44,6 +44,8 @@ export interface Calls {
   readonly past: { stepId: string; item: number | null; attempt: number; round: number; type: string; runId: string }[]
 }
 
+/** Few, so that most lives have some. */
+const SNAPSHOT_EVERY = 6
 const OUTSIDE = ["work", "mcp_call", "agent_call", "lua_script"]
 
 /** One start of the process: the real runtime, with a spy at each of its doors. */
@@ -96,7 +98,7 @@ export class SimBoot {
       return workflows.get(workflowId)!.plan
     }
     this.runs = new Runs({
-      ...{ journal, clock, feed, log, bootId: id, stallMs: STALL_DEFAULT_MS },
+      ...{ journal, clock, feed, log, bootId: id, stallMs: STALL_DEFAULT_MS, snapshotEvery: SNAPSHOT_EVERY },
       plans: { planOf },
       worker: this.worker,
     })

@@ -4,7 +4,7 @@ import type { Plan } from "../../src/engine/graph.ts"
 import { placeOf, stateAt } from "../../src/engine/place.ts"
 import { initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
-import type { NewRun, RunHeader, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
+import type { NewRun, RunHeader, Snapshot, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
 import { summary } from "../engine/machine.ts"
 import type { World } from "./world.ts"
 
@@ -13,6 +13,7 @@ export class StoredRun {
   readonly events: StampedEvent[] = []
   /** The fold of the first n events, by n. */
   readonly folds: RunState[]
+  snapshot: Snapshot | null = null
   readonly #outcomes = new Set<string>()
   readonly #tasks = new Set<string>()
   readonly #everTasks = new Set<string>()

@@ -57,12 +57,15 @@ for (const dialect of dialects) {
       const run = newRun({ input, excludedStepIds: ["x", "y"], triggerType: "manual" }, "key")
       const step: RunEvent = { type: "step_completed", stepId: "a-b", data: { result: input, duration_ms: 0, attempt: 1 } }
       await journal.create(run, { ...first(), events: [at(1), at(2, step)] })
-      expect(await journal.load(run.facts.runId)).toEqual({ run, events: [at(1), at(2, step)] })
-      expect(JSON.stringify((await journal.load(run.facts.runId))?.run.facts.input)).toBe(JSON.stringify(input))
+      expect(await journal.load(run.facts.runId, null)).toEqual({
+        ...{ run, ownerBootId: "boot-1", snapshot: null },
+        events: [at(1), at(2, step)],
+      })
+      expect(JSON.stringify((await journal.load(run.facts.runId, null))?.run.facts.input)).toBe(JSON.stringify(input))
     })
 
     test("knows no run that was never created", async () => {
-      expect(await journal.load(Bun.randomUUIDv7())).toBeNull()
+      expect(await journal.load(Bun.randomUUIDv7(), null)).toBeNull()
     })
 
     test("appends events in order, and changes the row with them", async () => {
@@ -79,7 +82,7 @@ for (const dialect of dialects) {
         ownerBootId: null,
       } as const
       await journal.append(run, append([at(4)], ended))
-      expect((await journal.load(runId))?.events.map(e => e.seq)).toEqual([1, 2, 3, 4])
+      expect((await journal.load(runId, null))?.events.map(e => e.seq)).toEqual([1, 2, 3, 4])
       const [row] = await rows("SELECT * FROM runs WHERE id = ?", runId)
       expect(row).toMatchObject({
         status: "failed",
@@ -127,8 +130,8 @@ for (const dialect of dialects) {
       const twin = newRun({ runId: run.facts.runId })
       const sameKey = newRun({}, "key")
       for (const other of [twin, sameKey]) expect(await journal.create(other, first()).catch(e => e)).toBeInstanceOf(RunExists)
-      expect(await journal.load(sameKey.facts.runId)).toBeNull()
-      expect((await journal.load(run.facts.runId))?.run).toEqual(run)
+      expect(await journal.load(sameKey.facts.runId, null)).toBeNull()
+      expect((await journal.load(run.facts.runId, null))?.run).toEqual(run)
       await journal.create(newRun({ projectId: "p2" }, "key"), first())
       await journal.create(newRun(), first())
       await journal.create(newRun(), first())
@@ -150,7 +153,7 @@ for (const dialect of dialects) {
       } as const
       const late = journal.append(run, append([at(2), at(3)], { status: "stopped" }, [task]))
       expect(await late.catch(e => e)).toBeInstanceOf(RunLost)
-      expect((await journal.load(run.facts.runId))?.events.map(e => e.seq)).toEqual([1, 2])
+      expect((await journal.load(run.facts.runId, null))?.events.map(e => e.seq)).toEqual([1, 2])
       expect(await rows("SELECT status FROM runs")).toEqual([{ status: "running" }])
       expect(await rows("SELECT task_id FROM human_tasks")).toEqual([])
     })
@@ -180,6 +183,21 @@ for (const dialect of dialects) {
       const owned = await rows("SELECT id FROM runs WHERE owner_boot_id = ?", "boot-2")
       expect(owned.map(r => r.id).sort()).toEqual([a, b, mine].map(r => r.facts.runId).sort())
       expect(await journal.takeOver("boot-3")).toHaveLength(3)
+    })
+
+    test("goes on from a snapshot in the format that is asked for, and from the beginning without", async () => {
+      const run = newRun()
+      const { runId } = run.facts
+      await journal.create(run, { ...first(), events: [at(1), at(2), at(3)] })
+      expect(await journal.load(runId, 7)).toMatchObject({ snapshot: null, events: [at(1), at(2), at(3)] })
+      await journal.keepSnapshot(runId, { seq: 1, format: 7, state: "older" })
+      await journal.keepSnapshot(runId, { seq: 2, format: 7, state: "{ damaged" })
+      expect(await journal.load(runId, 7)).toMatchObject({
+        snapshot: { seq: 2, format: 7, state: "{ damaged" },
+        events: [at(3)],
+      })
+      for (const format of [6, 8, null])
+        expect(await journal.load(runId, format)).toMatchObject({ snapshot: null, events: [at(1), at(2), at(3)] })
     })
 
     test("finds what is due, earliest first, up to a number", async () => {
