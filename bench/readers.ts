@@ -23,7 +23,16 @@ const workflow = `/v1/workflows/${server.facts.nothing}`
 
 const runsPerSecond = async () => {
   const request = { method: "POST", path: `${workflow}/command`, body: JSON.stringify({ command: "start" }) }
-  const job = { url: server.url, token: null, connections: IN_FLIGHT, forMs: FOR_MS, request, followUp: "/runs/{run_id}/end" }
+  const headers = { prefer: "wait=30" }
+  const job = {
+    url: server.url,
+    token: null,
+    connections: IN_FLIGHT,
+    forMs: FOR_MS,
+    request,
+    headers,
+    expect: '"status":"completed"',
+  }
   return (await load(job)).perSecond
 }
 

@@ -6,7 +6,7 @@ import { selfCommand } from "../src/adapters/sandbox/self.ts"
 import { SETTINGS } from "../src/config.ts"
 import { createGate } from "../src/http/gate.ts"
 import { type Caller, NOBODY } from "../src/http/permission.ts"
-import { createEdge } from "../src/http/server.ts"
+import { createEdge, SERVE } from "../src/http/server.ts"
 import { STALL_DEFAULT_MS } from "../src/kernel/limits.ts"
 import { RunCommands } from "../src/modules/runs/command.ts"
 import { runRoutes } from "../src/modules/runs/routes.ts"
@@ -23,7 +23,7 @@ import { Worker } from "../src/runtime/worker.ts"
 import { createLuaExecutor } from "../src/steps/lua_script/execute.ts"
 import { stepTypes } from "../src/steps/registry.ts"
 import { createJournal } from "../src/storage/journal.ts"
-import { doNothing, Ends, log, nothing, openDatabase, sequence } from "./runtime.ts"
+import { doNothing, log, nothing, openDatabase, sequence } from "./runtime.ts"
 
 const { db } = await openDatabase(process.argv[2] ?? "")
 const clock = { now: Date.now }
@@ -37,8 +37,7 @@ const executors = new Map<string, StepExecutor>([
 ])
 const types = new Map([...stepTypes, [nothing.type, nothing]])
 const workflows = new WorkflowService({ store: createWorkflowStore(db), types, clock, ids })
-const ends = new Ends()
-const journal = ends.watch(createJournal(db))
+const journal = createJournal(db)
 const worker = new Worker(executors, Math.random, log)
 const feed = new EventFeed()
 const runs = new Runs({
@@ -57,15 +56,10 @@ const commands = new RunCommands({ runs, store, workflows, clock, ids, drainMs: 
 const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 const gate = createGate({ authorize: async () => caller })
 
-/** The program's routes of runs, and one that answers when a run's end is on disk: asking again and again would be the load. */
-const app = new Elysia()
+const app = new Elysia({ normalize: "typebox", serve: SERVE })
   .use(createEdge({ log: { isLevelEnabled: () => false, debug: () => {}, error: log.error }, newId: ids.uuid, now: clock.now }))
   .use(runRoutes({ gate, workflows, commands, service }))
   .use(streamRoutes({ gate, streams }))
-  .get("/runs/:id/end", async ({ params }) => {
-    await ends.of(params.id)
-    return {}
-  })
   .listen({ hostname: "127.0.0.1", port: 0 })
 
 const published = async (step: object) => {

@@ -67,7 +67,8 @@ mkdirSync(data)
 const server = await startServer([process.execPath, "run", join(import.meta.dir, "server.ts"), data], "")
 const overHttp = async (workflowId: unknown, connections: number) => {
   const request = { method: "POST", path: `/v1/workflows/${workflowId}/command`, body: JSON.stringify({ command: "start" }) }
-  const job = { url: server.url, token: null, connections, forMs: FOR_MS, request, followUp: "/runs/{run_id}/end" }
+  const headers = { prefer: "wait=30" }
+  const job = { url: server.url, token: null, connections, forMs: FOR_MS, request, headers, expect: '"status":"completed"' }
   return (await load(job)).perSecond
 }
 for (const inFlight of [64, 256]) {

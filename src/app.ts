@@ -193,9 +193,15 @@ export async function createApp(deps: AppDeps) {
       return resumed
     },
 
+    /** Before the server is closed: it is not ready any more, and whoever waits for a run is answered as it stands. */
+    drain(): void {
+      state = "stopping"
+      runs.halts.release()
+    },
+
     /** How many runs are still in flight; they resume at the next start. */
     async stop(): Promise<number> {
-      state = "stopping"
+      this.drain()
       await Promise.all(loops.map(l => l.stop()))
       const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
       await access.flush()

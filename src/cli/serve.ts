@@ -22,6 +22,7 @@ export async function serve(config: Config, options: { example?: boolean }): Pro
 
   await stopped.promise
   log.info({}, "stopping: no new requests are taken, steps under way may finish")
+  app.drain()
   await closeServer(app)
   await example
   const inFlight = await instance.close()

@@ -27,6 +27,10 @@ const COMPONENTS = {
     TenantId: header("X-Tenant-Id", "The workspace. A token knows its own; a session needs it."),
     ProjectId: header("X-Project-Id", "The project. A token knows its own; a session needs it."),
     ProjectFilter: header("X-Project-Id", "Only this project; without it, all that the caller may see."),
+    Prefer: header(
+      "Prefer",
+      "`wait=30`: a start answers when the run has ended or needs somebody, after so many seconds at the latest.",
+    ),
     IdempotencyKey: header("Idempotency-Key", "At most 300 characters: a start repeated with the same key starts nothing more."),
   },
 } as const
@@ -63,7 +67,7 @@ function headersOf(path: string, method: string, access: string): readonly Json[
   if (access === "tenant" || access === "project" || access === "projects") names.push("TenantId")
   if (access === "project") names.push("ProjectId")
   if (access === "tenant" || access === "projects") names.push("ProjectFilter")
-  if (method === "post" && path.endsWith("/command")) names.push("IdempotencyKey")
+  if (method === "post" && path.endsWith("/command")) names.push("IdempotencyKey", "Prefer")
   return names.map(name => ({ $ref: `#/components/parameters/${name}` }))
 }
 

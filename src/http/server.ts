@@ -1,6 +1,6 @@
 import { Elysia } from "elysia"
 import { AppError, messageOf } from "../kernel/errors.ts"
-import { BODY_DRAIN_MAX_BYTES } from "../kernel/limits.ts"
+import { BODY_DRAIN_MAX_BYTES, CONNECTION_IDLE_MAX_S } from "../kernel/limits.ts"
 import { toWire } from "./errors.ts"
 
 export interface EdgeLog {
@@ -71,6 +71,7 @@ function requestLog({ log, now }: EdgeDeps) {
 export const SERVE = {
   development: false,
   maxRequestBodySize: BODY_DRAIN_MAX_BYTES,
+  idleTimeout: CONNECTION_IDLE_MAX_S,
   error: () => Response.json({ error: "internal error", code: "INTERNAL_ERROR" }, { status: 500 }),
 } as const
 

@@ -52,6 +52,9 @@ export const WHILE_MAX_ITERATIONS = 1_000
 export const LOOP_ITEM_TIMEOUT_MAX_S = 3_600
 /** Runs that start one another by `workflow_call`. */
 export const RUN_DEPTH_MAX = 5
+/** How long the answer to a start may wait for the run (`Prefer: wait`). Shorter than a connection may be idle. */
+export const RUN_WAIT_MAX_MS = 60_000
+export const CONNECTION_IDLE_MAX_S = 75
 /** A run in which nothing moves, nobody is waited for and no moment is awaited fails after this (contract G-39). */
 export const STALL_DEFAULT_MS = 15 * 60_000
 

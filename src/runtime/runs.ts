@@ -2,14 +2,15 @@ import { type Command, commands } from "../engine/commands.ts"
 import { decide } from "../engine/decide.ts"
 import type { Plan } from "../engine/graph.ts"
 import type { RunInput } from "../engine/inputs.ts"
+import { outputOf } from "../engine/output.ts"
 import { initialState, isFinal, type RunState } from "../engine/state.ts"
 import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
-import type { Json } from "../kernel/json.ts"
 import { SNAPSHOT_EVERY_EVENTS } from "../kernel/limits.ts"
 import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
 import { changesOf, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
+import { Halts } from "./halts.ts"
 import { keepSnapshot, loadRun } from "./load-run.ts"
 import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost, type StampedEvent } from "./ports.ts"
 import type { Worker } from "./worker.ts"
@@ -40,6 +41,7 @@ export class Runs {
   readonly #active = new Map<string, Promise<ActiveRun | null>>()
   /** Starts that are being committed; each resolves, always, when it is over. */
   readonly #starting = new Map<string, Promise<void>>()
+  readonly halts = new Halts()
   #quiet = false
 
   constructor(private readonly deps: RunsDeps) {}
@@ -215,6 +217,7 @@ export class Runs {
         return
       }
       run.state = after
+      if (after.status !== "running") this.halts.tell(after)
       this.#tell(run.run, events)
       this.#obey(run, before, after)
     }
@@ -360,15 +363,4 @@ function isAttemptsAnswer({ type }: RunInput): boolean {
 
 function shuttingDown(): AppError {
   return new AppError("unavailable", "the server is shutting down; try again in a moment", { retryAfterS: 2 })
-}
-
-/** What a parent run gets: the result of the step it named, or those of all steps that nothing waits for, by id. */
-function outputOf({ facts, plan, steps }: RunState): Json {
-  const resultOf = (index: number) => (steps[index]!.status === "completed" ? (steps[index]!.result ?? null) : null)
-  const named = facts.parent?.outputFrom ?? null
-  if (named !== null) {
-    const index = plan.indexOf.get(named)
-    return index === undefined ? null : resultOf(index)
-  }
-  return Object.fromEntries(plan.steps.filter(s => s.dependents.length === 0).map(s => [s.id, resultOf(s.index)]))
 }

@@ -109,6 +109,25 @@ describe("SIGTERM", () => {
     expect((await next.client(token).reaches(workflow, run, "completed")).failure_code).toBeNull()
   })
 
+  test("answers whoever waits for a run, as the run stands", async () => {
+    const home = newHome()
+    const token = await home.token()
+    const server = await home.serve()
+    const script = "while true do end"
+    const workflow = await server.client(token).publish("endless", [{ id: "a", type: "lua_script", timeout_s: 30, script }])
+    const waiting = fetch(`${server.url}/v1/workflows/${workflow}/command`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, prefer: "wait=60" },
+      body: JSON.stringify({ command: "start" }),
+    })
+    await Bun.sleep(500)
+
+    const stopped = server.stop()
+
+    expect(await (await waiting).json()).toMatchObject({ status: "running" })
+    expect(await stopped).toBe(0)
+  })
+
   test("a second signal ends a server that waits for a long step at once", async () => {
     const home = newHome()
     const token = await home.token()

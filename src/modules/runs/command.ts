@@ -1,5 +1,6 @@
 import type { Plan } from "../../engine/graph.ts"
 import type { RunInput } from "../../engine/inputs.ts"
+import { outputOf } from "../../engine/output.ts"
 import { buildInput } from "../../engine/start-input.ts"
 import type { Identity, RunFacts } from "../../engine/state.ts"
 import { type Caller, insufficientScope } from "../../http/permission.ts"
@@ -24,21 +25,28 @@ export interface RunCommandsDeps {
   readonly drainMs: number
 }
 
+/** What the headers of a start say. */
+export interface StartOptions {
+  /** `Idempotency-Key`; `params.idempotency_key` wins. */
+  readonly idempotencyKey: string | null
+  /** How long to wait until the run ends or needs somebody. */
+  readonly waitMs: number
+}
+
 /** The command endpoint: start, pause, resume, stop (contract §4.1, G-12). */
 export class RunCommands {
   constructor(private readonly deps: RunCommandsDeps) {}
 
-  /** `idempotencyKey`: the request's `Idempotency-Key` header, if any; `params.idempotency_key` wins. */
   async execute(
     caller: Caller,
     workflowId: string,
     command: string,
     params: JsonObject,
-    idempotencyKey: string | null,
+    { idempotencyKey, waitMs }: StartOptions,
   ): Promise<CommandAnswer> {
     switch (command) {
       case "start":
-        return await this.#start(caller, workflowId, params, idempotencyKey)
+        return await this.#awaited(await this.#start(caller, workflowId, params, idempotencyKey), waitMs)
       case "pause":
         return await this.#control(caller, workflowId, params, { type: "Pause", by: caller.userId })
       case "resume":
@@ -94,6 +102,25 @@ export class RunCommands {
       const twin = error instanceof RunExists ? await this.#earlier(caller, workflowId, runId, idempotency) : null
       if (!twin) throw error
       return answerOf(twin)
+    }
+  }
+
+  /** The same answer once the run is no longer running; as it stands when that takes too long. */
+  async #awaited(answer: CommandAnswer, waitMs: number): Promise<CommandAnswer> {
+    if (waitMs === 0) return answer
+    const halt = this.deps.runs.halts.next(answer.run_id, waitMs)
+    try {
+      const now = await this.deps.runs.inspect(answer.run_id)
+      const state = now?.status === "running" ? await halt.state : now
+      if (!state) return answer
+      return {
+        ...answer,
+        status: state.status,
+        ...(state.status === "completed" && { output: outputOf(state) }),
+        ...(state.error !== null && { error: state.error }),
+      }
+    } finally {
+      halt.cancel()
     }
   }
 

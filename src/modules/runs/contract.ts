@@ -143,5 +143,7 @@ export const commandAnswerShape = t.Object({
   workflow_id: t.String(),
   status: t.String(),
   started_at: t.String(),
+  output: t.Optional(t.Unknown({ description: "Of a completed run that was waited for: results of its last steps, by id." })),
+  error: t.Optional(t.String({ description: "Of a failed run that was waited for." })),
 })
 export type CommandAnswer = typeof commandAnswerShape.static

@@ -2,6 +2,7 @@ import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, READ_WORKFLOWS, RUN_WORKFLOWS } from "../../http/permission.ts"
+import { waitMsOf } from "../../http/prefer.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { EVENTS_PAGE_MAX } from "../../kernel/limits.ts"
@@ -68,13 +69,10 @@ export const runRoutes = (deps: RunRoutesDeps) =>
     .post(
       "/workflows/:id/command",
       ({ caller, params, body, headers }) =>
-        deps.commands.execute(
-          caller,
-          params.id,
-          body.command,
-          (body.params ?? {}) as JsonObject,
-          keyOf(headers["idempotency-key"]),
-        ),
+        deps.commands.execute(caller, params.id, body.command, (body.params ?? {}) as JsonObject, {
+          idempotencyKey: keyOf(headers["idempotency-key"]),
+          waitMs: waitMsOf(headers.prefer),
+        }),
       {
         permit: RUN,
         body: commandShape,

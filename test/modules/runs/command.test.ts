@@ -214,6 +214,68 @@ describe("start", () => {
   })
 })
 
+describe("a start that waits (Prefer: wait)", () => {
+  const WAIT = { prefer: "respond-async, wait=60" }
+
+  test("answers with what the run came to", async () => {
+    const steps = [
+      { id: "a", type: "lua_script", script: "return { n = input.n + 1 }" },
+      { id: "b", type: "lua_script", script: "return { twice = steps.a.result.n * 2 }", depends_on: ["a"] },
+    ]
+    const { status, body } = await start(await world.workflow({ steps }), { n: 20 }, WAIT)
+    expect([status, body.status, body.output]).toEqual([200, "completed", { b: { twice: 42 } }])
+  })
+
+  test("answers with the error of a run that failed", async () => {
+    const { body } = await start(
+      await world.workflow({ steps: [{ id: "a", type: "lua_script", script: "error('no luck')" }] }),
+      {},
+      WAIT,
+    )
+    expect(body).toMatchObject({ status: "failed", error: expect.stringContaining("no luck") })
+    expect(body.output).toBeUndefined()
+  })
+
+  test("answers when the run needs a person, and at once when it ended at its start", async () => {
+    const steps = [
+      { id: "a", type: "lua_script", script: "return {}" },
+      { id: "ask", type: "human_task", depends_on: ["a"] },
+    ]
+    expect((await start(await world.workflow({ steps }), {}, WAIT)).body.status).toBe("paused")
+    const off = await world.workflow({ steps: [{ id: "a", type: "human_task", enabled: false }] })
+    expect((await start(off, {}, WAIT)).body).toMatchObject({ status: "completed", output: { a: null } })
+  })
+
+  test("answers as it stands when the time is over, and a repeated one waits for the same run", async () => {
+    const slow = {
+      id: "a",
+      type: "lua_script",
+      script: "for i = 1, 3e8 do end return { done = 1 }",
+      timeout_s: 30,
+    }
+    const id = await world.workflow({ steps: [slow] })
+    const from = performance.now()
+    const first = await start(id, {}, { prefer: "wait=1", "idempotency-key": "slow" })
+    expect(first.body.status).toBe("running")
+    expect(performance.now() - from).toBeGreaterThan(900)
+    const again = await start(id, {}, { ...WAIT, "idempotency-key": "slow" })
+    expect(again.body).toMatchObject({ run_id: first.body.run_id, status: "completed", output: { a: { done: 1 } } })
+    expect(await runsOf(id)).toBe(1)
+  })
+
+  test("of many waits for its own run each, and leaves nothing behind", async () => {
+    const id = await world.workflow({ steps: [{ id: "a", type: "lua_script", script: "return { n = input.n }" }] })
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => start(id, { n }, WAIT)))
+    expect(answers.map(a => a.body.output)).toEqual(Array.from({ length: 40 }, (_, n) => ({ a: { n } })))
+  })
+
+  test.each(["", "wait", "wait=", "wait=abc", "await=5", "wait=0"])("does not wait for %p", async prefer => {
+    const { body } = await start(await world.workflow(), {}, { prefer })
+    expect(body).toMatchObject({ status: "running" })
+    expect(body.output).toBeUndefined()
+  })
+})
+
 describe("a start that is repeated", () => {
   test("with the same run_id answers the run that is there", async () => {
     const id = await world.workflow(TASK_GRAPH)
