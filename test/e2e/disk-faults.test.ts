@@ -15,6 +15,14 @@ const SPELL = 25
 /** `EX_IOERR`: the file can no longer be trusted. */
 const EXIT_STORAGE = 74
 
+const KINDS: readonly Omit<DiskFault, "first">[] = [
+  { call: "pwrite64", error: "ENOSPC", count: 1 },
+  { call: "pwrite64", error: "ENOSPC", count: SPELL },
+  { call: "pwrite64", error: "EIO", count: 1 },
+  { call: "fsync", error: "EIO", count: 1 },
+  { call: "pread64", error: "EIO", count: 1 },
+]
+
 const impossible = whyNoFaults()
 if (impossible !== null) console.log(`skipped: ${impossible}`)
 
@@ -210,7 +218,9 @@ test.skipIf(impossible !== null)(
       const { ends, wrong: problems } = outcome(lived, rowsPath, stepIds)
       const different = Bun.deepEquals(ends, expected.ends) ? [] : [`the runs ended as ${JSON.stringify(ends)}`]
       const found = [...problems, ...different, ...badEnds(fault, lived)]
-      wrong.push(...found.map(problem => `${faultName(fault)}: ${problem}`))
+      const named = found.map(problem => `${faultName(fault)}: ${problem}`)
+      for (const problem of named) console.log(problem) // a whole span takes long
+      wrong.push(...named)
       told.happened += Number(lived.happened)
       told.deaths += lived.deaths.length
       told.refusals += lived.story.refusals
@@ -224,7 +234,7 @@ test.skipIf(impossible !== null)(
     expect(wrong).toEqual([])
     expect(told.happened).toBeGreaterThan(faults.length / 2)
   },
-  120_000 + SPAN * 10_000,
+  120_000 + SPAN * KINDS.length * LIFE_MAX_MS,
 )
 
 interface Lived {
@@ -272,14 +282,6 @@ function badEnds({ error }: DiskFault, { codes, stderr }: Lived): readonly strin
   if (codes.at(-1) !== 0) wrong.push(`the next server ended with ${codes.at(-1)}`)
   return wrong
 }
-
-const KINDS: readonly Omit<DiskFault, "first">[] = [
-  { call: "pwrite64", error: "ENOSPC", count: 1 },
-  { call: "pwrite64", error: "ENOSPC", count: SPELL },
-  { call: "pwrite64", error: "EIO", count: 1 },
-  { call: "fsync", error: "EIO", count: 1 },
-  { call: "pread64", error: "EIO", count: 1 },
-]
 
 function everyFault(calls: Lived["calls"]): readonly DiskFault[] {
   return KINDS.flatMap(kind =>
