@@ -9,9 +9,9 @@ import { type Client, Home, type Server, until, type Wire } from "./server.ts"
 /** With a number: a fault at each of so many calls. Without: at a few of them, other ones with every seed. */
 const SPAN = Number(process.env.AGENTRUNTIME_TEST_DISK_FAULTS ?? 0)
 const SAMPLES = 24
-const LIFE_MAX_MS = 20_000
-/** Calls in a row that fail when the disk is full for a while. */
-const SPELL = 25
+const LIFE_MAX_MS = 30_000
+/** Calls in a row that fail when the disk is full for a while; one run alone asks for one in a second. */
+const SPELL = 10
 /** `EX_IOERR`: the file can no longer be trusted. */
 const EXIT_STORAGE = 74
 
