@@ -20,6 +20,7 @@ export function settle(turn: Turn): void {
     return
   }
   skipOutOfScope(turn)
+  // Also in an episode that nothing closed (contract §4.6 lets it run for ever): no step is left that could close it.
   if (turn.state.open === 0 && !awaitsChat(turn.state)) turn.changeStatus("completed", {})
   else rest(turn)
 }

@@ -248,6 +248,20 @@ describe("the end of an episode", () => {
     })
   }
 
+  test("comes with done in the result of any step: the contract names no type here, as it does for a hand-over", () => {
+    expect(told(when(started({ a: [], b: gated() }), succeeded("a", done)))).toEqual([
+      "step_completed a",
+      "step_completed b out_of_scope",
+      "state_changed completed",
+    ])
+  })
+
+  test("need not come for the run to complete, once every step has ended", () => {
+    const run = started({ a: [], b: gated() }, overlays({ b: {} }))
+
+    expect(told(when(run, succeeded("a"), succeeded("b")))).toEqual(["step_completed b", "state_changed completed"])
+  })
+
   test("does not come with done: false, or with a terminal step that was skipped", () => {
     expect(told(when(started({ a: agent(), b: gated() }), succeeded("a", { done: false })))).toEqual(["step_completed a"])
     expect(told(when(created({ a: step([], { terminal: true, enabled: false }), b: gated() }), start))).not.toContain(
