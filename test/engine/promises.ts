@@ -81,9 +81,10 @@ export function checkStart(state: RunState, event: Extract<RunEvent, { type: "st
     !s || s.attempt === 0 ? (s?.status ?? "pending") === "pending" : s.status === "running" && s.retryAt !== null,
     `${name} starts twice`,
   )
-  // What it waited for may have got entry again before its retry.
-  check(event.data.attempt > 1 || areEnded(state, place.within, step.dependsOn), `${name} before what it waits for`)
-  check(place.within !== null || isInScope(state, place.index), `${name} out of scope`)
+  // What it waited for, or who handed over to it, may have got entry again before its retry.
+  const again = event.data.attempt > 1
+  check(again || areEnded(state, place.within, step.dependsOn), `${name} before what it waits for`)
+  check(again || place.within !== null || isInScope(state, place.index), `${name} out of scope`)
   if (place.within) {
     const { status, loop } = state.steps[place.within.parent]!
     const body = loop && bodyAt(loop, place.within.item)
