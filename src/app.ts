@@ -15,7 +15,7 @@ import { createEdge, SERVE } from "./http/server.ts"
 import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
-import { SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
+import { LEASE_RENEW_MS, SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
 import { Access } from "./modules/auth/access.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
 import { Origins } from "./modules/auth/origins.ts"
@@ -39,6 +39,7 @@ import { DryRun } from "./modules/workflows/dry-run.ts"
 import { WorkflowService } from "./modules/workflows/service.ts"
 import { createWorkflowStore } from "./modules/workflows/store.ts"
 import { EventFeed } from "./runtime/feed.ts"
+import { createLease } from "./runtime/loops/lease.ts"
 import { type Loop, startLoop } from "./runtime/loops/loop.ts"
 import { createWake } from "./runtime/loops/wake.ts"
 import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
@@ -51,6 +52,7 @@ import { createWorkflowCallExecutor } from "./steps/workflow_call/execute.ts"
 import { type DataDirectory, freeBytes, watchFiles } from "./storage/data-directory.ts"
 import { type Database, StorageFull } from "./storage/database.ts"
 import { createJournal } from "./storage/journal.ts"
+import { createLeases } from "./storage/leases.ts"
 import { VaultStore } from "./storage/vault-store.ts"
 
 /** How often due runs are looked for; an indexed query of some microseconds. */
@@ -174,6 +176,8 @@ export async function createApp(deps: AppDeps) {
 
   const checkFiles = watchFiles(directory, deps.onFatal)
   const wake = createWake({ journal, runs, stallMs, log })
+  const leases = createLeases(db)
+  const lease = createLease({ leases, runs, bootId: deps.bootId })
   let loops: readonly Loop[] = []
 
   return {
@@ -183,9 +187,12 @@ export async function createApp(deps: AppDeps) {
 
     /** Goes on with what an earlier boot left, then starts the loops. How many runs were taken over. */
     async start(): Promise<number> {
-      const resumed = await runs.recover()
+      // The lock on the data directory proves that every other boot has ended.
+      if (db.dialect === "sqlite") await leases.end(Number.MAX_SAFE_INTEGER)
+      const resumed = await lease(clock.now())
       loops = [
         startLoop("wake", WAKE_EVERY_MS, () => wake(clock.now()), log),
+        startLoop("lease", LEASE_RENEW_MS, () => lease(clock.now()), log),
         startLoop("guard", GUARD_EVERY_MS, async () => checkFiles(), log),
         startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
       ]
@@ -204,6 +211,7 @@ export async function createApp(deps: AppDeps) {
       this.drain()
       await Promise.all(loops.map(l => l.stop()))
       const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
+      await leases.release(deps.bootId)
       await access.flush()
       await Promise.all([lua.close(), sqliteChildren.close()])
       await db.close()

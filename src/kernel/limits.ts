@@ -31,6 +31,9 @@ export const STEP_RESULT_MAX_BYTES = 1 * MIB
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
+/** A boot that was not heard of for so long has lost its runs to the others. */
+export const LEASE_MS = 30_000
+export const LEASE_RENEW_MS = 10_000
 /** A run with so many events behind its last snapshot gets another when it leaves memory. */
 export const SNAPSHOT_EVERY_EVENTS = 1_000
 /** A larger state is folded from its events each time. */

@@ -34,6 +34,8 @@ export class ActiveRun {
   busy = false
   /** What is open in it is to be ordered, as soon as no commit is under way that may close some of it. */
   takenOver = false
+  /** Another boot owned it when it was opened: with our first commit it is ours, and so is what is open in it. */
+  foreign = false
   /** Letters that wait for room on the disk. */
   held = 0
   /** True once it left memory: whoever still holds it must open the run again. */

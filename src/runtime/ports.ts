@@ -159,8 +159,20 @@ export interface Journal {
   load(runId: string, snapshotFormat: number | null): Promise<JournaledRun | null>
   /** In place of the run's older one. */
   keepSnapshot(runId: string, snapshot: Snapshot): Promise<void>
-  /** Makes `bootId` the owner of every run that an earlier boot was moving; their ids. */
+  /** Makes `bootId` the owner of every run whose owner holds no lease; their ids, in the order of their starts. */
   takeOver(bootId: string): Promise<readonly string[]>
+  /** Ids of the runs that the boot owns. */
+  owned(bootId: string): Promise<readonly string[]>
   /** Ids of runs whose `wakeAt` has come, earliest first. */
   due(now: number, limit: number): Promise<readonly string[]>
+}
+
+/** Which boots may own runs. Whoever holds no lease owns nothing: what its rows say is for the others to take. */
+export interface Leases {
+  /** Until that moment, ms. False when the boot held none: others may have taken its runs over. */
+  hold(bootId: string, now: number, until: number): Promise<boolean>
+  /** Ends every lease that runs out at that moment or before. */
+  end(until: number): Promise<void>
+  /** At the orderly end of a boot. */
+  release(bootId: string): Promise<void>
 }

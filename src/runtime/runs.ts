@@ -101,11 +101,23 @@ export class Runs {
     return active ? active.state : ((await this.#load(runId))?.state ?? null)
   }
 
-  /** Goes on with every run that an earlier boot left in motion; how many. */
+  /** Goes on with every run that a boot without a lease left in motion; how many. */
   async recover(): Promise<number> {
     const ids = await this.deps.journal.takeOver(this.deps.bootId)
     for (const id of ids) await this.#resume(id)
     return ids.length
+  }
+
+  /** The lease of this boot ran out: what others took over meanwhile is theirs, and stops here. */
+  async forgetLost(): Promise<void> {
+    const { journal, bootId } = this.deps
+    const opened = await Promise.all([...this.#active.values()].map(opening => opening.catch(() => null)))
+    const believed = opened.filter(run => run?.header?.ownerBootId === bootId)
+    const owned = new Set(await journal.owned(bootId))
+    for (const run of believed) {
+      if (!run || run.rested || owned.has(run.run.facts.runId)) continue
+      this.#lose(run, [], new RunLost(`run ${run.run.facts.runId} was taken over`))
+    }
   }
 
   get inFlight(): number {
@@ -146,6 +158,7 @@ export class Runs {
     if (!loaded) return null
     const active = new ActiveRun(loaded.run, loaded.state)
     active.snapshotSeq = loaded.snapshotSeq
+    active.foreign = loaded.ownerBootId !== null && loaded.ownerBootId !== this.deps.bootId
     this.#keepSnapshot(active)
     return active
   }
@@ -219,7 +232,11 @@ export class Runs {
       run.state = after
       if (after.status !== "running") this.halts.tell(after)
       this.#tell(run.run, events)
-      this.#obey(run, before, after)
+      if (run.rested)
+        void this.#resumeOwned(run.run.facts.runId) // forgotten while it was being committed
+      else this.#obey(run, before, after)
+      if (run.foreign && !run.rested) this.#obey(run, null, after)
+      run.foreign = false
     }
     for (const [i, letter] of letters.entries()) {
       const { input } = letter
@@ -260,9 +277,28 @@ export class Runs {
       }, TRY_AGAIN_MS)
       return
     }
+    if (failure instanceof RunLost) {
+      this.#lose(run, letters, failure)
+      return
+    }
     this.#drop(run, letters, failure, "the journal refused a run's events")
-    const { runId } = run.run.facts
-    if (!(failure instanceof RunLost)) setTimeout(() => void this.#resume(runId), TRY_AGAIN_MS).unref()
+    setTimeout(() => void this.#resume(run.run.facts.runId), TRY_AGAIN_MS).unref()
+  }
+
+  /** Somebody else went on with it. That may have been a boot that had lost it to us: then it is ours to go on with. */
+  #lose(run: ActiveRun, letters: readonly Letter[], failure: RunLost): void {
+    this.#drop(run, letters, failure, "a run went on elsewhere")
+    setTimeout(() => void this.#resumeOwned(run.run.facts.runId), TRY_AGAIN_MS).unref()
+  }
+
+  async #resumeOwned(runId: string): Promise<void> {
+    try {
+      const owned = await this.deps.journal.owned(this.deps.bootId)
+      if (owned.includes(runId)) await this.#resume(runId)
+    } catch (error) {
+      this.deps.log.error({ run_id: runId, error: messageOf(error) }, "the owner of a run could not be read, trying again")
+      setTimeout(() => void this.#resumeOwned(runId), TRY_AGAIN_MS).unref()
+    }
   }
 
   #drop(run: ActiveRun, letters: readonly Letter[], failure: unknown, message: string): void {

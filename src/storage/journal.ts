@@ -1,3 +1,4 @@
+import { and, gt, lt, notInArray, or } from "drizzle-orm"
 import type { RunEvent } from "../engine/events.ts"
 import type { ParentStep } from "../engine/state.ts"
 import type { JsonObject } from "../kernel/json.ts"
@@ -53,8 +54,19 @@ export function createJournal(db: Database): Journal {
       await db.commit([{ sql: KEEP_SNAPSHOT, params: [runId, seq, format, state] }])
     },
     async takeOver(bootId) {
-      const rows = await db.query({ sql: SELECT_LEFT_OVER, params: [bootId] })
-      await db.commit([{ sql: TAKE_OVER, params: [bootId, bootId] }])
+      const { runs, boots } = db.tables
+      const { ownerBootId, id, startedAt } = runs
+      // Two ranges of the index, without the runs of this boot between them.
+      const left = and(
+        or(lt(ownerBootId, bootId), gt(ownerBootId, bootId)),
+        notInArray(ownerBootId, db.read.select({ id: boots.id }).from(boots)),
+      )
+      if ((await db.read.select({ id }).from(runs).where(left).limit(1)).length === 0) return []
+      const rows = await db.write(tx => tx.update(runs).set({ ownerBootId: bootId }).where(left).returning({ id, startedAt }))
+      return rows.sort((a, b) => a.startedAt - b.startedAt).map(r => r.id)
+    },
+    async owned(bootId) {
+      const rows = await db.query({ sql: SELECT_OWNED, params: [bootId] })
       return rows.map(r => String(r.id))
     },
     async due(now, limit) {
@@ -81,8 +93,7 @@ const SELECT_EVENTS =
 const KEEP_SNAPSHOT = `INSERT INTO run_snapshots (run_id, seq, format, state) VALUES (?, ?, ?, ?)
   ON CONFLICT (run_id) DO UPDATE SET seq = excluded.seq, format = excluded.format, state = excluded.state`
 const SELECT_SNAPSHOT = "SELECT seq, state FROM run_snapshots WHERE run_id = ? AND format = ?"
-const SELECT_LEFT_OVER = "SELECT id FROM runs WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ? ORDER BY started_at"
-const TAKE_OVER = "UPDATE runs SET owner_boot_id = ? WHERE owner_boot_id IS NOT NULL AND owner_boot_id <> ?"
+const SELECT_OWNED = "SELECT id FROM runs WHERE owner_boot_id = ?"
 const SELECT_DUE = "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?"
 
 async function commit(

@@ -5,6 +5,7 @@ import {
   type Journal,
   type JournaledRun,
   JournalFull,
+  type Leases,
   type NewRun,
   RunExists,
   RunLost,
@@ -33,6 +34,8 @@ export interface Heard {
 export class MemoryJournal {
   readonly runs = new Map<string, StoredRun>()
   operations: Operation[] = []
+  /** Leases, by boot. */
+  readonly boots = new Map<string, number>()
   readonly #names = new Map<string, string>()
 
   constructor(
@@ -59,7 +62,27 @@ export class MemoryJournal {
           this.runs.get(runId)!.snapshot = snapshot
         }),
       takeOver: bootId => this.#ask(owner, `takeOver ${bootId}`, [], () => this.#takeOver(bootId)),
+      owned: bootId =>
+        this.#ask(owner, `owned ${bootId}`, ["refused"], () =>
+          [...this.runs.values()].filter(r => r.header.ownerBootId === bootId).map(r => r.id),
+        ),
       due: (now, limit) => this.#ask(owner, "due", ["refused"], () => this.#due(now, limit)),
+    }
+  }
+
+  leases(owner: string): Leases {
+    return {
+      hold: (bootId, _now, until) =>
+        this.#ask(owner, `hold ${bootId}`, ["refused"], () => {
+          const held = this.boots.has(bootId)
+          this.boots.set(bootId, until)
+          return held
+        }),
+      end: until =>
+        this.#ask(owner, "end leases", ["refused"], () => {
+          for (const [bootId, leaseUntil] of this.boots) if (leaseUntil <= until) this.boots.delete(bootId)
+        }),
+      release: bootId => this.#ask(owner, `release ${bootId}`, [], () => void this.boots.delete(bootId)),
     }
   }
 
@@ -141,7 +164,9 @@ export class MemoryJournal {
   }
 
   #takeOver(bootId: string): readonly string[] {
-    const left = [...this.runs.values()].filter(r => r.header.ownerBootId !== null && r.header.ownerBootId !== bootId)
+    const left = [...this.runs.values()].filter(
+      ({ header: { ownerBootId } }) => ownerBootId !== null && ownerBootId !== bootId && !this.boots.has(ownerBootId),
+    )
     for (const run of left) run.header = { ...run.header, ownerBootId: bootId }
     return left.map(r => r.id)
   }

@@ -5,8 +5,17 @@ import { AppError, messageOf } from "../../src/kernel/errors.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type ActiveRun, placeKey } from "../../src/runtime/active-run.ts"
 import { type Committed, EventFeed } from "../../src/runtime/feed.ts"
+import { createLease } from "../../src/runtime/loops/lease.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
-import { type Journal, RunExists, RunLost, type StepExecutors, type StepJob, type StepOutcome } from "../../src/runtime/ports.ts"
+import {
+  type Journal,
+  type Leases,
+  RunExists,
+  RunLost,
+  type StepExecutors,
+  type StepJob,
+  type StepOutcome,
+} from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
 import { type ChildStart, createWorkflowCallExecutor } from "../../src/steps/workflow_call/execute.ts"
@@ -56,6 +65,7 @@ export class SimBoot {
   /** Calls from outside that were not answered yet. */
   calling = 0
   waking = false
+  leasing = false
   /** Runs were taken over: requests may come. */
   listening = false
   recovered = false
@@ -66,6 +76,8 @@ export class SimBoot {
   readonly #executed = new Map<string, Set<string>>()
   readonly #seen = new Map<ActiveRun, unknown>()
   readonly #wake: (now: number) => Promise<number>
+  readonly #leases: Leases
+  readonly #lease: (now: number) => Promise<number>
 
   constructor(
     readonly id: string,
@@ -102,16 +114,34 @@ export class SimBoot {
       plans: { planOf },
       worker: this.worker,
     })
+    this.#leases = disk.leases(id)
+    this.#lease = createLease({ leases: this.#leases, runs: this.runs, bootId: id })
     this.#wake = createWake({ journal, runs: this.runs, stallMs: STALL_DEFAULT_MS, log })
   }
 
   recover(): void {
-    void this.runs.recover().then(
-      () => {
-        this.recovered = true
-      },
-      error => this.world.holds(false, () => `recovery failed: ${messageOf(error)}`),
-    )
+    const begin = async () => {
+      // One machine has a lock on its data directory; several have only the clock.
+      if (!this.world.zombies) await this.#leases.end(Number.MAX_SAFE_INTEGER)
+      await this.#lease(this.world.now)
+      this.recovered = true
+    }
+    begin().catch(error => {
+      this.world.say(`${this.id} cannot begin: ${messageOf(error)}`)
+      this.recover()
+    })
+  }
+
+  /** A round that fails is made again, as by the loop. */
+  lease(): void {
+    this.leasing = true
+    const over = () => {
+      this.leasing = false
+    }
+    this.#lease(this.world.now).then(() => {
+      this.recovered = true
+      over()
+    }, over)
   }
 
   wake(): void {
@@ -205,6 +235,7 @@ export class SimBoot {
     return (
       this.attempts.length === 0 &&
       !this.waking &&
+      !this.leasing &&
       !this.disk.operations.some(o => o.owner === id) &&
       !world.timers.some(t => t.owner === id)
     )

@@ -1,6 +1,7 @@
 import { drainMicrotasks } from "bun:jsc"
 import { pendingTasks, type RunFacts } from "../../src/engine/state.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
+import { LEASE_MS } from "../../src/kernel/limits.ts"
 import type { StepOutcome } from "../../src/runtime/ports.ts"
 import { answered, FACTS, pause, resume, stopNow, summary } from "../engine/machine.ts"
 import { workUnderWay } from "../engine/promises.ts"
@@ -139,6 +140,8 @@ class Simulation {
       [world.timers.length > 0 ? 1 : 0, () => world.fireNext()],
       [boot.listening && !boot.waking ? 1 : 0, () => this.wake(boot)],
       [zombie && !zombie.waking ? 0.5 : 0, () => this.wake(zombie!)],
+      [boot.listening && !boot.leasing ? 0.3 : 0, () => this.lease(boot)],
+      [zombie && !zombie.leasing ? 0.3 : 0, () => this.lease(zombie!)],
       [0.25, () => this.crash()],
       [zombie ? 0.2 : 0, () => this.endZombie()],
       [boot.closing ? 0 : 0.1, () => this.shutDown()],
@@ -293,6 +296,12 @@ class Simulation {
     boot.wake()
   }
 
+  lease(boot: SimBoot): void {
+    this.world.current = boot.id
+    this.world.say(`${boot.id} renews its lease`)
+    boot.lease()
+  }
+
   shutDown(): void {
     this.world.current = this.boot.id
     this.world.say(`${this.boot.id} shuts down`)
@@ -330,14 +339,9 @@ class Simulation {
     world.faults = false
     world.say("faults end")
     if (world.zombies || this.boot.closing) {
-      // A run that a zombie won is nobody's until the next boot.
       this.endZombie()
       this.crash()
       this.endZombie()
-      if (world.zombies) {
-        this.end(this.boot)
-        this.boot = this.newBoot()
-      }
     }
     for (let i = 0; world.broken === null && this.goOn(); i++) {
       this.settle()
@@ -356,6 +360,11 @@ class Simulation {
       const open = [...disk.runs.values()].filter(r => !r.ended)
       if (open.length === 0) return false
       if (open.some(run => this.lastRequest(run))) return true
+      if (open.some(r => r.header.ownerBootId !== null && r.header.ownerBootId !== boot.id)) {
+        world.now += LEASE_MS
+        this.lease(boot)
+        return true
+      }
       const times = open.flatMap(r => (r.header.wakeAt === null ? [] : [r.header.wakeAt]))
       world.holds(times.length > 0, () => `nothing can move ${open.map(r => `${r.id} (${r.state.status})`)}`)
       if (times.length === 0) return false
