@@ -3,8 +3,9 @@ import type { RunFacts } from "../../src/engine/state.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
 import { SNAPSHOT_EVERY_EVENTS, STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { EventFeed } from "../../src/runtime/feed.ts"
+import { createLease } from "../../src/runtime/loops/lease.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
-import type { Journal, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
+import type { Journal, Leases, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
 import { graphOf, type Steps, types } from "../engine/machine.ts"
@@ -29,7 +30,7 @@ export function boot(
   journal: Journal,
   plans: Map<string, JsonObject>,
   time: { now: number },
-  { snapshotEvery = SNAPSHOT_EVERY_EVENTS } = {},
+  { snapshotEvery = SNAPSHOT_EVERY_EVENTS, leases }: { snapshotEvery?: number; leases?: Leases } = {},
 ) {
   const attempts: Attempt[] = []
   const logged: object[] = []
@@ -43,12 +44,13 @@ export function boot(
     return compilePlan(graph, types)
   }
   const clock = { now: () => time.now }
+  const bootId = crypto.randomUUID()
   const runs = new Runs({
     journal,
     plans: { planOf },
     worker,
     clock,
-    bootId: crypto.randomUUID(),
+    bootId,
     feed: new EventFeed(),
     stallMs: STALL_DEFAULT_MS,
     snapshotEvery,
@@ -69,7 +71,13 @@ export function boot(
   }
 
   const wake = createWake({ journal, runs, stallMs: STALL_DEFAULT_MS, log })
-  return { runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
+  /** A round of the loop of leases. */
+  async function lease(): Promise<number> {
+    if (!leases) throw new Error("this boot was given no leases")
+    return await createLease({ leases, runs, bootId })(time.now)
+  }
+
+  return { bootId, lease, runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
 }
 
 export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): NewRun {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { AppError } from "../../src/kernel/errors.ts"
 import type { JsonObject } from "../../src/kernel/json.ts"
-import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { LEASE_MS, STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type Journal, JournalFull, RunExists, RunLost } from "../../src/runtime/ports.ts"
 import { createJournal } from "../../src/storage/journal.ts"
+import { createLeases } from "../../src/storage/leases.ts"
 import { person, step } from "../engine/machine.ts"
 import { dialects, type TemporaryDatabase } from "../helpers/database.ts"
 import { boot, done, eventually, failed, newRun, START, settled } from "./host.ts"
@@ -409,6 +410,77 @@ for (const dialect of dialects) {
         await second.wake()
         await settled()
         expect(second.attempts).toHaveLength(1)
+      })
+    })
+
+    describe("a lease", () => {
+      const leased = () => boot(journal, plans, time, { leases: createLeases(temporary.db) })
+
+      test("keeps a boot the owner of its runs as long as it is renewed in time", async () => {
+        const [one, two] = [leased(), leased()]
+        expect([await one.lease(), await two.lease()]).toEqual([0, 0])
+        const runId = await one.start({ a: [] })
+        for (let i = 0; i < 3; i++) {
+          time.now += LEASE_MS - 1
+          expect([await one.lease(), await two.lease()]).toEqual([0, 0])
+        }
+        expect((await row(runId)).owner_boot_id).toBe(one.bootId)
+      })
+
+      test("that ran out leaves the runs to another boot while both run, and the one that was late lets them go", async () => {
+        const [late, other] = [leased(), leased()]
+        for (const h of [late, other]) await h.lease()
+        const runId = await late.start({ a: [], b: ["a"] })
+        const waiting = await late.start({ ask: person() })
+        const before = await late.attemptOf("a")
+        time.now += LEASE_MS - 1
+        await other.lease()
+        time.now += 1
+        expect(await other.lease()).toBe(1)
+        const again = await other.attemptOf("a")
+        expect([await late.lease(), before.signal.aborted, late.runs.inFlight]).toEqual([0, true, 0])
+        again.answer(done())
+        ;(await other.attemptOf("b")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+        // It has a lease again, and goes on with what nobody owned.
+        expect((await late.runs.send(waiting, approve)).accepted).toBe(true)
+      })
+
+      test("that was late but lost nothing goes on as if nothing had been", async () => {
+        const h = leased()
+        await h.lease()
+        await h.start({ a: [] })
+        const attempt = await h.attemptOf("a")
+        await createLeases(temporary.db).end(Number.MAX_SAFE_INTEGER)
+        expect(await h.lease()).toBe(0)
+        expect([attempt.signal.aborted, h.runs.inFlight, h.attempts.length]).toEqual([false, 1, 1])
+      })
+
+      test("without one, a boot that writes once more costs the new owner a try and no run", async () => {
+        const [late, other] = [leased(), leased()]
+        for (const h of [late, other]) await h.lease()
+        const runId = await late.start({ a: [], b: [], c: ["a", "b"] })
+        await late.attemptOf("b")
+        time.now += LEASE_MS
+        await other.lease()
+        const mine = await other.attemptOf("b")
+        ;(await late.attemptOf("a")).answer(done({ by: "late" }))
+        await eventually(async () => (await types(runId)).includes("step_completed"))
+        mine.answer(done({ by: "other" })) // refused: the other wrote in between
+        await eventually(() => other.attempts.filter(a => a.job.stepId === "b").length === 2)
+        other.attempts.filter(a => a.job.stepId === "b")[1]!.answer(done())
+        ;(await other.attemptOf("c")).answer(done())
+        await eventually(async () => (await row(runId)).status === "completed")
+        expect((await other.runs.inspect(runId))?.steps[0]?.result).toEqual({ by: "late" })
+      })
+
+      test("that is released in time lets another boot begin at once", async () => {
+        const [first, second] = [leased(), leased()]
+        await first.lease()
+        await first.start({ a: [] })
+        await first.runs.shutDown(0)
+        await createLeases(temporary.db).release(first.bootId)
+        expect(await second.lease()).toBe(1)
       })
     })
 

@@ -75,8 +75,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "no second try after a refusal",
     file: RUNS,
-    from: "if (!(failure instanceof RunLost)) setTimeout(",
-    to: "if (failure === null) setTimeout(",
+    from: "    setTimeout(() => void this.#resume(run.run.facts.runId), TRY_AGAIN_MS).unref()\n",
+    to: "",
   },
   {
     name: "double seq in a batch",
@@ -89,6 +89,18 @@ export const FAULTS: readonly Fault[] = [
     file: "src/runtime/load-run.ts",
     from: "of events) state = evolve",
     to: "of snapshot ? events.slice(1) : events) state = evolve",
+  },
+  {
+    name: "a run of another boot only half taken",
+    file: RUNS,
+    from: "if (run.foreign && !run.rested) this.#obey(run, null, after)",
+    to: "",
+  },
+  {
+    name: "leases that never end",
+    file: "src/runtime/loops/lease.ts",
+    from: "await leases.end(now)",
+    to: "",
   },
   { name: "seq off by one", file: CHANGES, from: "seq + 1 + i", to: "seq + 2 + i" },
   { name: "a late alarm", file: CHANGES, from: "    a.wakeAt === b.wakeAt &&\n", to: "" },

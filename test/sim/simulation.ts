@@ -140,7 +140,7 @@ class Simulation {
       [world.timers.length > 0 ? 1 : 0, () => world.fireNext()],
       [boot.listening && !boot.waking ? 1 : 0, () => this.wake(boot)],
       [zombie && !zombie.waking ? 0.5 : 0, () => this.wake(zombie!)],
-      [boot.listening && !boot.leasing ? 0.3 : 0, () => this.lease(boot)],
+      [boot.listening && !boot.leasing ? (zombie ? 1 : 0.3) : 0, () => this.lease(boot)],
       [zombie && !zombie.leasing ? 0.3 : 0, () => this.lease(zombie!)],
       [0.25, () => this.crash()],
       [zombie ? 0.2 : 0, () => this.endZombie()],
@@ -287,7 +287,8 @@ class Simulation {
   }
 
   pass(): void {
-    this.world.now += this.random.below(this.random.chance(0.2) ? 40_000 : 3_000)
+    const long = this.zombie ? 2 * LEASE_MS : 40_000
+    this.world.now += this.random.below(this.random.chance(0.2) ? long : 3_000)
   }
 
   wake(boot: SimBoot): void {
@@ -313,6 +314,8 @@ class Simulation {
     if (world.zombies && !this.zombie && !boot.closing && random.chance(0.7)) {
       world.say(`${boot.id} is taken for dead`)
       this.zombie = boot
+      // It was not heard of for too long, and knows nothing of it.
+      if (random.chance(0.8)) this.disk.boots.set(boot.id, world.now)
     } else {
       world.say(`${boot.id} crashes`)
       this.end(boot)
@@ -338,11 +341,8 @@ class Simulation {
     const { world } = this
     world.faults = false
     world.say("faults end")
-    if (world.zombies || this.boot.closing) {
-      this.endZombie()
-      this.crash()
-      this.endZombie()
-    }
+    this.endZombie()
+    if (this.boot.closing) this.crash()
     for (let i = 0; world.broken === null && this.goOn(); i++) {
       this.settle()
       if (i > END_MAX) world.holds(false, () => "all is answered and the runs do not end")

@@ -12,6 +12,7 @@ import {
 } from "../../src/runtime/ports.ts"
 import { type Database, StorageFull } from "../../src/storage/database.ts"
 import { createJournal } from "../../src/storage/journal.ts"
+import { createLeases } from "../../src/storage/leases.ts"
 import { dialects, type TemporaryDatabase } from "../helpers/database.ts"
 import { newRun, START } from "../runtime/host.ts"
 
@@ -172,7 +173,7 @@ for (const dialect of dialects) {
       expect(await rows("SELECT error FROM runs WHERE id = ?", run.facts.runId)).toEqual([{ error: "one" }])
     })
 
-    test("takes over what other boots were moving, and nothing else", async () => {
+    test("takes over what boots without a lease were moving, and nothing else", async () => {
       const [a, b, mine, resting] = [newRun({ startedAt: START + 2 }), newRun({ startedAt: START + 1 }), newRun(), newRun()]
       await journal.create(a, first({ ownerBootId: "boot-1" }))
       await journal.create(b, first({ ownerBootId: "boot-0" }))
@@ -182,6 +183,15 @@ for (const dialect of dialects) {
       expect(await journal.takeOver("boot-2")).toEqual([])
       const owned = await rows("SELECT id FROM runs WHERE owner_boot_id = ?", "boot-2")
       expect(owned.map(r => r.id).sort()).toEqual([a, b, mine].map(r => r.facts.runId).sort())
+      expect((await journal.owned("boot-2")).toSorted()).toEqual([a, b, mine].map(r => r.facts.runId).sort())
+      const leases = createLeases(temporary.db)
+      expect([await leases.hold("boot-2", START, START + 10), await leases.hold("boot-2", START, START + 20)]).toEqual([
+        false,
+        true,
+      ])
+      await leases.end(START + 19)
+      expect(await journal.takeOver("boot-3")).toEqual([])
+      await leases.end(START + 20)
       expect(await journal.takeOver("boot-3")).toHaveLength(3)
     })
 
