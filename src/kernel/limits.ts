@@ -31,6 +31,12 @@ export const STEP_RESULT_MAX_BYTES = 1 * MIB
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
+/** Runs in memory, which is where a run is while it moves; with more of them new ones are refused for a while. */
+export const RUNS_IN_MEMORY_MAX = 100_000
+/** Starts that wait for the disk; one more is refused. */
+export const STARTS_WAITING_MAX = 5_000
+/** Requests and answers that wait for one run; one more is refused. */
+export const MAILBOX_MAX = 1_000
 /** A boot that was not heard of for so long has lost its runs to the others. */
 export const LEASE_MS = 30_000
 export const LEASE_RENEW_MS = 10_000

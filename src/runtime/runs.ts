@@ -6,7 +6,7 @@ import { outputOf } from "../engine/output.ts"
 import { initialState, isFinal, type RunState } from "../engine/state.ts"
 import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
-import { SNAPSHOT_EVERY_EVENTS } from "../kernel/limits.ts"
+import { MAILBOX_MAX, RUNS_IN_MEMORY_MAX, SNAPSHOT_EVERY_EVENTS, STARTS_WAITING_MAX } from "../kernel/limits.ts"
 import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
 import { changesOf, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
@@ -26,6 +26,8 @@ export interface RunsDeps {
   /** Hears what was committed. */
   readonly feed: EventFeed
   readonly bootId: string
+  /** In place of `RUNS_IN_MEMORY_MAX`, `STARTS_WAITING_MAX`, `MAILBOX_MAX`. */
+  readonly limits?: { readonly inMemory: number; readonly starting: number; readonly mailbox: number }
   /** In place of `SNAPSHOT_EVERY_EVENTS`. */
   readonly snapshotEvery?: number
   /** How long a run in which nothing is awaited may stay as it is, ms. */
@@ -42,15 +44,19 @@ export class Runs {
   /** Starts that are being committed; each resolves, always, when it is over. */
   readonly #starting = new Map<string, Promise<void>>()
   readonly halts = new Halts()
+  readonly #limits
   #quiet = false
 
-  constructor(private readonly deps: RunsDeps) {}
+  constructor(private readonly deps: RunsDeps) {
+    this.#limits = deps.limits ?? { inMemory: RUNS_IN_MEMORY_MAX, starting: STARTS_WAITING_MAX, mailbox: MAILBOX_MAX }
+  }
 
   /** Resolves when the start is durable. Throws `RunExists`. */
   async start(run: NewRun, plan: Plan): Promise<RunState> {
     const { runId, parent } = run.facts
     // The start of a child is the end of an attempt under way: refused, it would fail the step of its parent.
     if (this.#quiet && !parent) throw shuttingDown()
+    if (!parent) this.#refuseTooMany()
     while (this.#starting.has(runId)) await this.#starting.get(runId)
     const opening = this.#active.get(runId)
     if (opening && (await opening.catch(() => null)) === null) return await this.start(run, plan)
@@ -61,6 +67,16 @@ export class Runs {
     } finally {
       this.#starting.delete(runId)
       starting.resolve()
+    }
+  }
+
+  /** What is taken here is held in memory until it is on disk, or at rest: it has to end somewhere. */
+  #refuseTooMany(): void {
+    if (this.#starting.size >= this.#limits.starting) {
+      throw tooMany("more runs are being started than the disk can take; try again in a moment", "TOO_MANY_STARTS", 1)
+    }
+    if (this.#active.size >= this.#limits.inMemory) {
+      throw tooMany("too many runs are under way; try again when some have ended", "TOO_MANY_RUNS", 5)
     }
   }
 
@@ -88,6 +104,9 @@ export class Runs {
       const run = await this.#open(runId)
       if (!run) throw new AppError("not_found", "there is no such run")
       if (run.rested) continue
+      if (run.mailbox.length >= this.#limits.mailbox) {
+        throw tooMany("too many requests wait for this run; try again in a moment", "RUN_BUSY", 1)
+      }
       return await new Promise((resolve, reject) => {
         run.mailbox.push({ input, resolve, reject })
         void this.#pump(run)
@@ -395,6 +414,10 @@ export class Runs {
 /** What nobody would say again: an attempt's answer, which the child run it started is, too. */
 function isAttemptsAnswer({ type }: RunInput): boolean {
   return type === "StepSucceeded" || type === "StepErrored" || type === "ChildStarted"
+}
+
+function tooMany(sentence: string, code: string, retryAfterS: number): AppError {
+  return new AppError("unavailable", sentence, { code, retryAfterS })
 }
 
 function shuttingDown(): AppError {

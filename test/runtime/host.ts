@@ -6,7 +6,7 @@ import { EventFeed } from "../../src/runtime/feed.ts"
 import { createLease } from "../../src/runtime/loops/lease.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
 import type { Journal, Leases, NewRun, StepJob, StepOutcome } from "../../src/runtime/ports.ts"
-import { Runs } from "../../src/runtime/runs.ts"
+import { Runs, type RunsDeps } from "../../src/runtime/runs.ts"
 import { Worker } from "../../src/runtime/worker.ts"
 import { graphOf, type Steps, types } from "../engine/machine.ts"
 
@@ -30,7 +30,11 @@ export function boot(
   journal: Journal,
   plans: Map<string, JsonObject>,
   time: { now: number },
-  { snapshotEvery = SNAPSHOT_EVERY_EVENTS, leases }: { snapshotEvery?: number; leases?: Leases } = {},
+  {
+    snapshotEvery = SNAPSHOT_EVERY_EVENTS,
+    leases,
+    limits,
+  }: { snapshotEvery?: number; leases?: Leases; limits?: RunsDeps["limits"] } = {},
 ) {
   const attempts: Attempt[] = []
   const logged: object[] = []
@@ -54,6 +58,7 @@ export function boot(
     feed: new EventFeed(),
     stallMs: STALL_DEFAULT_MS,
     snapshotEvery,
+    ...(limits && { limits }),
     log,
   })
 

@@ -413,6 +413,59 @@ for (const dialect of dialects) {
       })
     })
 
+    describe("what is held in memory", () => {
+      const limits = { inMemory: 3, starting: 2, mailbox: 2 }
+      const refusal = (error: unknown) => (error instanceof AppError ? [error.kind, error.extras] : error)
+
+      test("are only so many starts that wait for the disk; the next ones are refused, children's are not", async () => {
+        const { faults, journal: slow } = faulty()
+        const { promise, open } = gate()
+        const h = boot(slow, plans, time, { limits })
+        faults.gate = promise
+        const starting = [h.start({ ask: person() }), h.start({ ask: person() })]
+        await settled()
+        expect(refusal(await h.start({ ask: person() }).catch(e => e))).toEqual([
+          "unavailable",
+          { code: "TOO_MANY_STARTS", retryAfterS: 1 },
+        ])
+        const parent = { runId: "r", workflowId: "w", stepId: "s", item: null, depth: 1, outputFrom: null }
+        const child = h.start({ ask: person() }, { parent })
+        open()
+        await Promise.all([...starting, child])
+        faults.gate = null
+        await h.start({ ask: person() })
+      })
+
+      test("are only so many runs; one more begins when one has ended", async () => {
+        const h = boot(journal, plans, time, { limits })
+        for (const id of ["a", "b", "c"]) await h.start({ [id]: [] })
+        await h
+          .start({ ask: person() })
+          .then(expect.unreachable, error =>
+            expect(refusal(error)).toEqual(["unavailable", { code: "TOO_MANY_RUNS", retryAfterS: 5 }]),
+          )
+        ;(await h.attemptOf("b")).answer(done())
+        await eventually(() => h.runs.inFlight < 3)
+        await h.start({ d: [] })
+      })
+
+      test("are only so many requests to one run", async () => {
+        const { faults, journal: slow } = faulty()
+        const h = boot(slow, plans, time, { limits })
+        const runId = await h.start({ a: [] })
+        const { promise, open } = gate()
+        faults.gate = promise
+        const sent = [h.runs.send(runId, { type: "Pause", by })]
+        await eventually(() => faults.appends > 0)
+        for (let i = 0; i < 2; i++) sent.push(h.runs.send(runId, { type: "Resume", by, overlays: {} }))
+        await settled()
+        const refused = await h.runs.send(runId, { type: "Pause", by }).catch(e => e)
+        expect(refusal(refused)).toEqual(["unavailable", { code: "RUN_BUSY", retryAfterS: 1 }])
+        open()
+        expect((await Promise.all(sent)).map(o => o.accepted)).toEqual([true, true, false])
+      })
+    })
+
     describe("a lease", () => {
       const leased = () => boot(journal, plans, time, { leases: createLeases(temporary.db) })
 

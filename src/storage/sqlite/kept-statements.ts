@@ -1,7 +1,7 @@
 import type { SqliteConnection, SqliteStatement } from "./driver.ts"
 
-/** Statements kept for one connection's builder; the oldest give way. */
-const KEPT_STATEMENTS_MAX = 500
+/** Statements kept for one connection; the oldest give way. */
+export const KEPT_STATEMENTS_MAX = 500
 
 /** Runs something on the connection and looks at what it throws. */
 export type Guard = <T>(run: () => T) => T

@@ -14,7 +14,7 @@ import { Mutex } from "../mutex.ts"
 import { sqliteTables } from "../tables.ts"
 import { connect, type SqliteConnection, type SqliteStatement } from "./driver.ts"
 import { isFatal, sqliteCode } from "./errors.ts"
-import { keepStatements } from "./kept-statements.ts"
+import { KEPT_STATEMENTS_MAX, keepStatements } from "./kept-statements.ts"
 
 export interface SqliteOptions {
   /**
@@ -115,6 +115,8 @@ class SqliteDatabase implements Database {
   #statement(connection: SqliteConnection, cache: Map<string, SqliteStatement>, sql: string): SqliteStatement {
     const known = cache.get(sql)
     if (known) return known
+    const oldest = cache.size >= KEPT_STATEMENTS_MAX ? cache.keys().next().value : undefined
+    if (oldest !== undefined) cache.delete(oldest)
     const made = connection.prepare(sql)
     cache.set(sql, made)
     return made
