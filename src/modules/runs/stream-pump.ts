@@ -1,12 +1,12 @@
 import type { Channel } from "./stream-channel.ts"
 
 /** Readers get so much of the event loop's time while there is something else to do, and up to so much when they are far behind. */
-const SHARE = 0.15
+const SHARE = 0.08
 const SHARE_MOST = 0.9
 /** From here on the share grows: rather fewer runs than readers that miss events. */
 const BEHIND = 0.5
 /** A turn is so long at the least and at the most, ms. */
-const TURN_MIN = 1
+const TURN_MIN = 0.3
 const TURN_MAX = 20
 /** When the loop did nothing else for longer, there was nothing else to do, ms. */
 const IDLE = 0.05

@@ -142,12 +142,12 @@ test("readers with much to get leave most of the event loop to others, and have 
     clock += 6 // the server's own work
     await new Promise(resolve => setImmediate(resolve))
   }
-  expect(servedMs / (servedMs + 50 * 6)).toBeWithin(0.1, 0.2)
+  expect(servedMs / (servedMs + 50 * 6)).toBeWithin(0.05, 0.15)
 
   servedMs = 0
   for (let turn = 0; turn < 50; turn++) {
     clock += 0.01
     await new Promise(resolve => setImmediate(resolve))
   }
-  expect(servedMs).toBeGreaterThanOrEqual(50)
+  expect(servedMs).toBeGreaterThanOrEqual(50 * 0.3)
 })
