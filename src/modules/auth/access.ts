@@ -1,6 +1,7 @@
 import type { Role, Scope } from "../../http/permission.ts"
 import { hashToken } from "../../http/tokens.ts"
 import type { Clock } from "../../kernel/clock.ts"
+import { Recent } from "../../storage/recent.ts"
 import { LastUse, type LastUseStore } from "./last-use.ts"
 
 /** Tokens whose facts are held in memory; the oldest give way. */
@@ -65,18 +66,15 @@ interface Known {
   readonly identity: Identity
   /** Of a session; a PAT has no end. */
   readonly expiresAt: number
-  readonly loadedAt: number
 }
 
 /**
  * Who holds a token and what that person may, from memory where it was read lately. Any change empties the memory:
- * changes are rare, and nobody has to work out whom one concerns. What was read before a change and arrives after it is
- * used once at most, and not kept.
+ * changes are rare, and nobody has to work out whom one concerns.
  */
 export class Access implements AccessChanges {
-  readonly #known = new Map<string, Known>()
+  readonly #known = new Recent<Known>(CACHE_MAX_TOKENS, CACHE_MAX_AGE_MS)
   readonly #lastUse: LastUse
-  #version = 0
 
   constructor(
     private readonly store: AccessStore,
@@ -86,14 +84,12 @@ export class Access implements AccessChanges {
   }
 
   changed(): void {
-    this.#version++
     this.#known.clear()
   }
 
   /** For a change that concerns one token only. */
   forget(token: string): void {
-    this.#version++
-    this.#known.delete(hashToken(token))
+    this.#known.forget(hashToken(token))
   }
 
   ofSession(token: string): Promise<Identity | null> {
@@ -116,48 +112,27 @@ export class Access implements AccessChanges {
 
   async #of(hash: string, load: (hash: string) => Promise<Known | null>): Promise<Identity | null> {
     const now = this.clock.now()
-    const known = this.#fresh(hash, now) ?? (await this.#read(hash, load))
+    const known = await this.#known.read(hash, now, () => load(hash))
     if (!known || known.expiresAt <= now) return null
     this.#lastUse.note(hash, known.identity, now)
     return known.identity
   }
 
-  #fresh(hash: string, now: number): Known | undefined {
-    const known = this.#known.get(hash)
-    return known && now - known.loadedAt < CACHE_MAX_AGE_MS ? known : undefined
-  }
-
-  async #read(hash: string, load: (hash: string) => Promise<Known | null>): Promise<Known | null> {
-    const version = this.#version
-    const known = await load(hash)
-    if (!known || version !== this.#version) return known
-    this.#known.delete(hash)
-    if (this.#known.size >= CACHE_MAX_TOKENS)
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest)
-        break
-      }
-    this.#known.set(hash, known)
-    return known
-  }
-
   async #loadSession(hash: string): Promise<Known | null> {
-    const loadedAt = this.clock.now()
     const session = await this.store.sessionFacts(hash)
     const tenants = session && (await this.store.tenancies(session.userId))
     if (!tenants) return null
     this.#lastUse.stored(hash, session.lastSeenAt)
-    return { identity: { via: "session", userId: session.userId, tenants }, expiresAt: session.expiresAt, loadedAt }
+    return { identity: { via: "session", userId: session.userId, tenants }, expiresAt: session.expiresAt }
   }
 
   async #loadPat(hash: string): Promise<Known | null> {
-    const loadedAt = this.clock.now()
     const pat = await this.store.patFacts(hash)
     const tenants = pat && (await this.store.tenancies(pat.userId))
     if (!tenants) return null
     const { lastUsedAt, ...facts } = pat
     this.#lastUse.stored(hash, lastUsedAt ?? 0)
-    return { identity: { via: "pat", ...facts, tenants }, expiresAt: Number.POSITIVE_INFINITY, loadedAt }
+    return { identity: { via: "pat", ...facts, tenants }, expiresAt: Number.POSITIVE_INFINITY }
   }
 }
 

@@ -11,12 +11,17 @@ import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
+import { Recent } from "../../storage/recent.ts"
 import type { RunSetup } from "../../storage/schema/workflows.ts"
 import type { VersionBody, WorkflowBody } from "./contract.ts"
 import type { Place, StartRow, VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
 
 /** Plans kept compiled. Versions never change, so they never go stale. */
 const PLANS_MAX = 500
+/** What starts have to know of workflows, kept for the next start. */
+const STARTS_MAX = 1_000
+/** Changes made by another process (several nodes on one PostgreSQL) count after this time at the latest. */
+const STARTS_MAX_AGE_MS = 2_000
 
 export interface WorkflowDraft {
   readonly name: string
@@ -49,6 +54,7 @@ interface Compiled {
 
 export class WorkflowService implements PlanSource {
   readonly #plans = new Map<string, Compiled>()
+  readonly #starts = new Recent<StartRow>(STARTS_MAX, STARTS_MAX_AGE_MS)
 
   constructor(private readonly deps: WorkflowServiceDeps) {}
 
@@ -96,12 +102,14 @@ export class WorkflowService implements PlanSource {
       updatedBy: caller.userId,
       updatedAt: this.deps.clock.now(),
     })
+    this.#starts.clear()
     if (!done) throw await this.#whyNot(caller, id)
     return await this.get(caller, id)
   }
 
   async archive(caller: Caller, id: string): Promise<void> {
     const done = await this.deps.store.archive(caller, id, caller.userId, this.deps.clock.now())
+    this.#starts.clear()
     if (!done) await this.row(caller, id) // archived already is fine; unknown is not
   }
 
@@ -113,6 +121,7 @@ export class WorkflowService implements PlanSource {
       at: this.deps.clock.now(),
       check: graph => void this.#checkedDraft(graph),
     })
+    this.#starts.clear()
     if (!row) throw await this.#whyNot(caller, id)
     return versionBody(row)
   }
@@ -131,7 +140,9 @@ export class WorkflowService implements PlanSource {
 
   /** `version` undefined: the newest (contract G-8). Throws `not_found` for a workflow that is not there. */
   async startRow(place: Place, id: string, version: number | undefined): Promise<StartRow> {
-    const row = await this.deps.store.startRow(place, id, version ?? null)
+    const key = `${place.tenantId}/${place.projectId}/${id}/${version ?? ""}`
+    const load = () => this.deps.store.startRow(place, id, version ?? null)
+    const row = await this.#starts.read(key, this.deps.clock.now(), load)
     if (!row) throw noSuchWorkflow()
     return row
   }

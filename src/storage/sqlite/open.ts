@@ -60,8 +60,18 @@ class SqliteDatabase implements Database {
     private readonly reader: SqliteConnection,
     private readonly onFatal: (error: Error) => void,
   ) {
-    this.read = drizzle({ client: keepStatements(reader, run => this.#guard(run)) })
-    this.#builder = drizzle({ client: keepStatements(writer, run => this.#guard(run)) })
+    this.read = drizzle({
+      client: keepStatements(
+        () => this.#readConnection,
+        run => this.#guard(run),
+      ),
+    })
+    this.#builder = drizzle({
+      client: keepStatements(
+        () => writer,
+        run => this.#guard(run),
+      ),
+    })
     this.#commits = new GroupCommit(this.#mutex, batch => this.#apply(batch))
   }
 
@@ -86,7 +96,17 @@ class SqliteDatabase implements Database {
   }
 
   async query(statement: Statement): Promise<readonly Row[]> {
-    return this.#guard(() => this.#statement(this.reader, this.#preparedReads, statement.sql).all(...statement.params) as Row[])
+    const connection = this.#readConnection
+    const prepared = connection === this.writer ? this.#prepared : this.#preparedReads
+    return this.#guard(() => this.#statement(connection, prepared, statement.sql).all(...statement.params) as Row[])
+  }
+
+  /**
+   * The writer itself, unless a transaction is open on it, whose rows are not committed. Its own commits leave its pages in
+   * memory, while every other connection has to read them again: behind a commit the same row took 60 µs instead of 7.
+   */
+  get #readConnection(): SqliteConnection {
+    return this.writer.inTransaction ? this.reader : this.writer
   }
 
   async close(): Promise<void> {
