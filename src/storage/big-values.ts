@@ -15,19 +15,18 @@ export interface BigValue {
 export interface Split {
   readonly json: string
   /** Which members are beside; in `json` each of them is null, so that the order of the members stays. */
-  readonly beside: Beside | null
+  readonly beside: Beside
   readonly values: readonly BigValue[]
 }
 
-/** Takes large members out of an event's data. Most events are small, and cost one look at their length. */
-export function split(data: object): Split {
-  const json = JSON.stringify(data)
-  if (!isBig(json)) return { json, beside: null, values: [] }
+/** Takes large members out of an event's data, which is `json` as text. Null when there are none: most events are small. */
+export function split(data: object, json: string): Split | null {
+  if (!isBig(json)) return null
   const members = Object.entries(data).flatMap(([name, member]) => {
     const value = bigValue(JSON.stringify(member) ?? "null")
     return value ? [[name, value] as const] : []
   })
-  if (members.length === 0) return { json, beside: null, values: [] }
+  if (members.length === 0) return null
   const kept = Object.fromEntries(members.map(([name]) => [name, null]))
   const beside = Object.fromEntries(members.map(([name, { hash, json }]) => [name, { hash, chars: json.length }]))
   return { json: JSON.stringify({ ...data, ...kept }), beside, values: members.map(([, value]) => value) }

@@ -14,13 +14,14 @@ export interface Statement {
 }
 
 /**
- * A change of a number: `sql` takes `key` and the change. The changes of one group commit that have the same statement and
- * key are added up and written once, so that a row everybody changes costs little.
+ * A change of a number. The changes of one group commit that have the same key are added up and written once, so that a row
+ * everybody changes costs little.
  */
 export interface Addition {
-  readonly sql: string
-  readonly key: readonly SqlValue[]
+  readonly key: readonly (string | number)[]
   readonly n: number
+  /** Statements that change the number by the sum; the same function for all changes of its kind. */
+  readonly write: (key: readonly (string | number)[], sum: number) => readonly Statement[]
 }
 
 export type Row = { readonly [column: string]: unknown }

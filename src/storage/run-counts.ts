@@ -1,5 +1,5 @@
 import type { RunFacts, RunStatus } from "../engine/state.ts"
-import type { Addition } from "./database.ts"
+import type { Addition, Statement } from "./database.ts"
 
 const DAY_MS = 86_400_000
 
@@ -18,13 +18,22 @@ export function startOfDay(day: number): number {
   return day * DAY_MS
 }
 
+const NONE: readonly Addition[] = []
+
 /** What a run that changes its status changes in `run_counts`. `was`: null for a new run. */
 export function countsOf(run: RunFacts, was: RunStatus | null, is: RunStatus): readonly Addition[] {
-  if (was === is) return []
-  return was === null ? change(run, is, 1) : [...change(run, was, -1), ...change(run, is, 1)]
+  if (was === is) return NONE
+  return was === null ? [change(run, is, 1)] : [change(run, was, -1), change(run, is, 1)]
 }
 
-function change({ tenantId, projectId, workflowId, startedAt }: RunFacts, status: RunStatus, n: number): readonly Addition[] {
-  const day = dayOf(startedAt)
-  return [workflowId, ALL_WORKFLOWS].map(id => ({ sql: ADD, key: [tenantId, projectId, id, status, day], n }))
+function change({ tenantId, projectId, workflowId, startedAt }: RunFacts, status: RunStatus, n: number): Addition {
+  return { key: [tenantId, projectId, workflowId, status, dayOf(startedAt)], n, write }
+}
+
+/** Of the workflow, and of all of its project. */
+function write(key: Addition["key"], sum: number): readonly Statement[] {
+  return [
+    { sql: ADD, params: [...key, sum] },
+    { sql: ADD, params: [...key.with(2, ALL_WORKFLOWS), sum] },
+  ]
 }
