@@ -18,11 +18,14 @@ export interface Frame {
 
 /** "Try again later": the reader takes events more slowly than they come (contract G-38). */
 const TOO_SLOW = 1013
+const TOO_SLOW_REASON = "too slow; connect again with after_seq"
 /** What a channel keeps for readers that are behind; with few readers it is STREAM_BUFFER_MAX_BYTES for each. */
 const BEHIND_MAX_BYTES = 64 * 1024 * 1024
 /** A reader that has so much to take is given nothing more until it took some of it, and looked at again after so long. */
 const UNTAKEN_MAX_BYTES = 256 * 1024
 const UNTAKEN_RETRY_MS = 10
+/** A reader of the past that takes nothing for so long is closed. */
+const STUCK_MAX_MS = 30_000
 /** What a reader is given in one go; one frame at least. */
 const PORTION_CHARS = 64 * 1024
 
@@ -153,7 +156,7 @@ export class Channel {
     const at = this.#first + to
     for (const reader of [...this.#readers]) {
       while (reader.live && reader.at < at && this.#serve(reader, STREAM_BUFFER_MAX_BYTES));
-      if (reader.at < at) this.#close(reader, TOO_SLOW, "too slow; connect again with after_seq")
+      if (reader.at < at) this.#close(reader, TOO_SLOW, TOO_SLOW_REASON)
     }
     this.#dropTo(at)
   }
@@ -192,4 +195,20 @@ export class ChannelReader {
     /** The first frame that it was not given yet. */
     public at: number,
   ) {}
+
+  /** Resolves when it took most of what it has; it is closed when it takes nothing for `stuckMs`. */
+  async taken(stuckMs = STUCK_MAX_MS): Promise<void> {
+    let least = this.reader.buffered()
+    for (let waitedMs = 0; !this.ended && this.reader.buffered() > UNTAKEN_MAX_BYTES; waitedMs += UNTAKEN_RETRY_MS) {
+      if (waitedMs >= stuckMs) {
+        this.ended = true
+        this.reader.close(TOO_SLOW, TOO_SLOW_REASON)
+        return
+      }
+      await Bun.sleep(UNTAKEN_RETRY_MS)
+      const left = this.reader.buffered()
+      if (left < least) waitedMs = 0
+      least = left
+    }
+  }
 }

@@ -60,6 +60,7 @@ export class EventStreams {
       if (last === undefined || to.ended) return
       to.reader.send(events.map(event => JSON.stringify(event)))
       to.replayedTo = last
+      await to.taken()
     }
   }
 

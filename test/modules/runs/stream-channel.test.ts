@@ -40,6 +40,27 @@ async function until(holds: () => boolean): Promise<void> {
   expect(holds()).toBe(true)
 }
 
+describe("a reader of the past", () => {
+  test("is waited for as long as it takes something, and closed when it takes nothing", async () => {
+    const own = reader("nothing")
+    const joined = new Channel(new StreamPump()).join(own)
+    own.send(["x".repeat(300 * KIB)])
+    let done = false
+    const waiting = joined.taken().then(() => {
+      done = true
+    })
+    await Bun.sleep(50)
+    expect(done).toBe(false)
+    own.take()
+    await waiting
+    expect(own.closed()).toBeNull()
+
+    own.send(["x".repeat(300 * KIB)])
+    await joined.taken(50)
+    expect([own.closed(), joined.ended]).toEqual([1013, true])
+  })
+})
+
 describe("a channel", () => {
   test("gives each reader what came since it joined, once and in order", async () => {
     const channel = new Channel(new StreamPump())
