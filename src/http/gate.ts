@@ -5,7 +5,7 @@ import { type Caller, NOBODY, type Permission } from "./permission.ts"
 
 /** Finds out who calls and whether they may; throws `unauthenticated` or `forbidden`. Implemented by modules/auth. */
 export interface Authorizer {
-  authorize(request: Request, permission: Permission): Promise<Caller>
+  authorize(request: Request, permission: Permission): Caller | Promise<Caller>
 }
 
 /**
@@ -36,9 +36,15 @@ export function createGate(authorizer: Authorizer) {
           return null
         }
       }),
-      async transform(context: Checked) {
+      transform(context: Checked): void | Promise<void> {
         if (context.failure) throw context.failure.error
-        context.caller ??= await check(context.request, permission)
+        if (context.caller) return
+        const caller = check(context.request, permission)
+        if (!(caller instanceof Promise)) context.caller = caller
+        else
+          return caller.then(checked => {
+            context.caller = checked
+          })
       },
       resolve(context: Checked) {
         return { caller: context.caller ?? NOBODY }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import type { Ids } from "../kernel/ids.ts"
 
 /** 32 bytes: 43 characters of base64url. */
@@ -25,5 +24,5 @@ export function isPat(text: string): boolean {
 
 /** What is stored instead of a token. Tokens are random, so a fast hash without salt is right: there is nothing to guess. */
 export function hashToken(token: string): string {
-  return createHash("sha256").update(token).digest("hex")
+  return Bun.CryptoHasher.hash("sha256", token, "hex")
 }

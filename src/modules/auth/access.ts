@@ -62,6 +62,9 @@ export interface AccessChanges {
   changed(): void
 }
 
+/** At once when it is known: most requests are then judged without leaving the turn. */
+export type Answer = Identity | null | Promise<Identity | null>
+
 interface Known {
   readonly identity: Identity
   /** Of a session; a PAT has no end. */
@@ -92,11 +95,11 @@ export class Access implements AccessChanges {
     this.#known.forget(hashToken(token))
   }
 
-  ofSession(token: string): Promise<Identity | null> {
+  ofSession(token: string): Answer {
     return this.#of(hashToken(token), hash => this.#loadSession(hash))
   }
 
-  ofPat(token: string): Promise<Identity | null> {
+  ofPat(token: string): Answer {
     return this.#of(hashToken(token), hash => this.#loadPat(hash))
   }
 
@@ -110,10 +113,19 @@ export class Access implements AccessChanges {
     return this.#lastUse.flush()
   }
 
-  async #of(hash: string, load: (hash: string) => Promise<Known | null>): Promise<Identity | null> {
+  #of(hash: string, load: (hash: string) => Promise<Known | null>): Answer {
     const now = this.clock.now()
+    const known = this.#known.get(hash, now)
+    return known ? this.#used(hash, known, now) : this.#read(hash, load, now)
+  }
+
+  async #read(hash: string, load: (hash: string) => Promise<Known | null>, now: number): Promise<Identity | null> {
     const known = await this.#known.read(hash, now, () => load(hash))
-    if (!known || known.expiresAt <= now) return null
+    return known && this.#used(hash, known, now)
+  }
+
+  #used(hash: string, known: Known, now: number): Identity | null {
+    if (known.expiresAt <= now) return null
     this.#lastUse.note(hash, known.identity, now)
     return known.identity
   }

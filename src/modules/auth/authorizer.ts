@@ -10,7 +10,7 @@ import {
 } from "../../http/permission.ts"
 import { isPat } from "../../http/tokens.ts"
 import { AppError, assert } from "../../kernel/errors.ts"
-import type { Access, Identity, TenantAccess } from "./access.ts"
+import type { Access, Answer, Identity, TenantAccess } from "./access.ts"
 import { sessionToken } from "./cookie.ts"
 import type { Origins } from "./origins.ts"
 
@@ -21,7 +21,7 @@ export interface AuthorizerDeps {
 
 /** Spec §2.1 and §2.2: a bearer PAT or the session's cookie; where both come, the PAT speaks. */
 export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorizer {
-  async function identify(request: Request, permission: Permission): Promise<Identity | null> {
+  function identify(request: Request, permission: Permission): Answer {
     const bearer = bearerToken(request) ?? queryToken(request, permission)
     if (bearer !== null) return isPat(bearer) ? access.ofPat(bearer) : null
     const token = sessionToken(request)
@@ -30,12 +30,17 @@ export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorize
     return access.ofSession(token)
   }
 
+  function judge(identity: Identity | null, permission: Permission, headers: Headers): Caller {
+    if (!identity) throw unauthenticated()
+    return permit(identity, permission, headers)
+  }
+
   return {
-    async authorize(request, permission) {
+    authorize(request, permission) {
       if (permission.access === "public") return NOBODY
-      const identity = await identify(request, permission)
-      if (!identity) throw unauthenticated()
-      return permit(identity, permission, request.headers)
+      const identity = identify(request, permission)
+      if (!(identity instanceof Promise)) return judge(identity, permission, request.headers)
+      return identity.then(known => judge(known, permission, request.headers))
     },
   }
 }

@@ -19,6 +19,8 @@ export interface RunStore {
   events(runId: string, afterSeq: number, limit: number, maxChars: number): Promise<PageOf<EventRow>>
 }
 
+/** Rows of ended runs that are kept, some KB each: clients ask for the end of a run more than once. */
+const ENDED_KEPT_MAX = 2_000
 /** Events read in one query, so that a page of large ones does not come whole before it is cut. */
 const EVENTS_AT_ONCE = 64
 
@@ -26,7 +28,15 @@ export function createRunStore(db: Database): RunStore {
   const { runs, runEvents } = db.tables
   const columns = runColumns(runs)
   // Every look at a run begins with this one.
-  const findOne = hotSelect(db, columns, "id = ? AND tenant_id = ? AND project_id = ? AND workflow_id = ?")
+  const findOne = hotSelect(db, columns, "id = ?")
+  /** Nothing changes any more in the row of a run that ended; who deletes runs must forget them here. */
+  const ended = new Map<string, RunRow>()
+
+  function keepEnded(row: RunRow): void {
+    const oldest = ended.size >= ENDED_KEPT_MAX ? ended.keys().next().value : undefined
+    if (oldest !== undefined) ended.delete(oldest)
+    ended.set(row.id, row)
+  }
 
   /** Numbers have no gaps, so the highest one is how many events there are. */
   const lastSeq = async (runId: string) => {
@@ -41,8 +51,11 @@ export function createRunStore(db: Database): RunStore {
     list: createRunList(db),
 
     async find({ tenantId, projectId }, workflowId, runId) {
-      const [row] = await findOne([runId, tenantId, projectId, workflowId])
-      return row ?? null
+      const known = ended.get(runId)
+      const [row] = known ? [known] : await findOne([runId])
+      if (!row || row.tenantId !== tenantId || row.projectId !== projectId || row.workflowId !== workflowId) return null
+      if (!known && row.completedAt !== null) keepEnded(row)
+      return row
     },
 
     async findAnywhere(runId) {

@@ -335,13 +335,13 @@ for (const dialect of dialects) {
       return toWire(await allowed(sending, permission).catch(error => error), "", "")
     }
 
-    function allowed({ as, pat, tenant, project }: Sending, permission: Permission): Promise<Caller> {
+    async function allowed({ as, pat, tenant, project }: Sending, permission: Permission): Promise<Caller> {
       const headers = new Headers()
       if (as) headers.set("cookie", `theme=dark; agentruntime_session=${as}`)
       if (pat) headers.set("authorization", `Bearer ${pat}`)
       if (tenant !== undefined) headers.set("x-tenant-id", tenant)
       if (project !== undefined) headers.set("x-project-id", project)
-      return world.authorizer.authorize(new Request(`${ORIGIN}/v1/x`, { headers }), permission)
+      return await world.authorizer.authorize(new Request(`${ORIGIN}/v1/x`, { headers }), permission)
     }
 
     const nameOf = (id: string) => ["p1", "p2", "o1"].find(name => ids[name] === id) ?? id

@@ -261,8 +261,9 @@ for (const dialect of dialects) {
       const { token } = await world.pat(person.userId, "acme", projectId, ["workflow:run"])
       const RUN: Permission = { access: "project", role: "project_contributor", scopes: ["workflow:run"] }
       const run = () =>
-        world.authorizer
-          .authorize(new Request("http://localhost/", { headers: { authorization: `bearer ${token}` } }), RUN)
+        Promise.try(() =>
+          world.authorizer.authorize(new Request("http://localhost/", { headers: { authorization: `bearer ${token}` } }), RUN),
+        )
           .then(caller => caller.role)
           .catch(error => error.extras.code)
       expect(await run()).toBe("project_contributor")
