@@ -3,10 +3,10 @@ import { decide } from "../engine/decide.ts"
 import type { Plan } from "../engine/graph.ts"
 import type { RunInput } from "../engine/inputs.ts"
 import { outputOf } from "../engine/output.ts"
-import { initialState, isFinal, type RunState } from "../engine/state.ts"
+import { initialState, isFinal, type RunFacts, type RunState } from "../engine/state.ts"
 import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
-import { MAILBOX_MAX, RUNS_IN_MEMORY_MAX, SNAPSHOT_EVERY_EVENTS, STARTS_WAITING_MAX } from "../kernel/limits.ts"
+import { LEASE_MS, MAILBOX_MAX, RUNS_IN_MEMORY_MAX, SNAPSHOT_EVERY_EVENTS, STARTS_WAITING_MAX } from "../kernel/limits.ts"
 import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
 import { changesOf, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
@@ -252,7 +252,7 @@ export class Runs {
       if (after.status !== "running") this.halts.tell(after)
       this.#tell(run.run, events)
       if (run.rested)
-        void this.#resumeOwned(run.run.facts.runId) // forgotten while it was being committed
+        void this.#resumeOwned(run.run.facts) // forgotten while it was being committed
       else this.#obey(run, before, after)
       if (run.foreign && !run.rested) this.#obey(run, null, after)
       run.foreign = false
@@ -307,17 +307,27 @@ export class Runs {
   /** Somebody else went on with it. That may have been a boot that had lost it to us: then it is ours to go on with. */
   #lose(run: ActiveRun, letters: readonly Letter[], failure: RunLost): void {
     this.#drop(run, letters, failure, "a run went on elsewhere")
-    setTimeout(() => void this.#resumeOwned(run.run.facts.runId), TRY_AGAIN_MS).unref()
+    setTimeout(() => void this.#resumeOwned(run.run.facts), TRY_AGAIN_MS).unref()
   }
 
-  async #resumeOwned(runId: string): Promise<void> {
+  async #resumeOwned(facts: RunFacts): Promise<void> {
+    const { runId, parent } = facts
     try {
       const owned = await this.deps.journal.owned(this.deps.bootId)
       if (owned.includes(runId)) await this.#resume(runId)
+      else if (parent) await this.#awaitLost(facts, parent.runId)
     } catch (error) {
       this.deps.log.error({ run_id: runId, error: messageOf(error) }, "the owner of a run could not be read, trying again")
-      setTimeout(() => void this.#resumeOwned(runId), TRY_AGAIN_MS).unref()
+      setTimeout(() => void this.#resumeOwned(facts), TRY_AGAIN_MS).unref()
     }
+  }
+
+  /** Whoever has the child may end before it tells the parent, which may be ours. */
+  async #awaitLost(facts: RunFacts, parentRunId: string): Promise<void> {
+    const { runId } = facts
+    const child = await loadRun(this.deps.journal, this.deps.plans, runId)
+    if (child && isFinal(child.state.status)) await this.#tellParent(parentRunId, runId)
+    else if (child && child.ownerBootId !== null) setTimeout(() => void this.#resumeOwned(facts), LEASE_MS).unref()
   }
 
   #drop(run: ActiveRun, letters: readonly Letter[], failure: unknown, message: string): void {

@@ -96,7 +96,9 @@ export class SimBoot {
     const journal: Journal = { ...port, takeOver }
     const log = {
       warn: (_: object, message: string) => world.say(`${id} warns: ${message}`),
-      error: (fields: object, message: string) => {
+      error: (fields: { run_id?: string }, message: string) => {
+        // It may come back, and begins anew then.
+        if (message === "a run went on elsewhere") this.#executed.delete(fields.run_id ?? "")
         world.say(`${id} logs: ${message} ${JSON.stringify(fields)}`)
         world.holds(!message.includes("could not be decided"), () => `${message}: ${JSON.stringify(fields)}`)
       },

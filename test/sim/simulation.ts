@@ -355,16 +355,14 @@ class Simulation {
     const attempts = this.attempts()
     if (disk.operations.length > 0) this.operate(random.pick(disk.operations)!)
     else if (attempts.length > 0) this.answer(...random.pick(attempts)!)
-    else if (world.timers.length > 0) world.fireNext()
+    else if ([...disk.runs.values()].some(r => r.header.ownerBootId !== null && r.header.ownerBootId !== boot.id)) {
+      world.now += LEASE_MS
+      this.lease(boot)
+    } else if (world.timers.length > 0) world.fireNext()
     else {
       const open = [...disk.runs.values()].filter(r => !r.ended)
       if (open.length === 0) return false
       if (open.some(run => this.lastRequest(run))) return true
-      if (open.some(r => r.header.ownerBootId !== null && r.header.ownerBootId !== boot.id)) {
-        world.now += LEASE_MS
-        this.lease(boot)
-        return true
-      }
       const times = open.flatMap(r => (r.header.wakeAt === null ? [] : [r.header.wakeAt]))
       world.holds(times.length > 0, () => `nothing can move ${open.map(r => `${r.id} (${r.state.status})`)}`)
       if (times.length === 0) return false
