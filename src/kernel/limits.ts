@@ -69,6 +69,12 @@ export const STALL_DEFAULT_MS = 15 * 60_000
 
 /** What a reader of a stream may leave untaken before it is closed. */
 export const STREAM_BUFFER_MAX_BYTES = 4 * MIB
+/** What is kept of one workflow for readers that are behind; with few of them it is the above for each. */
+export const STREAM_BEHIND_MAX_BYTES = 64 * MIB
+/** A reader that has so much to take is given nothing more until it took some of it. */
+export const STREAM_UNTAKEN_MAX_BYTES = 256 * KIB
+/** A reader of the past that takes nothing for so long is closed. */
+export const STREAM_STUCK_MAX_MS = 30_000
 export const STREAM_REPLAY_PAGE = 500
 export const STREAM_PING_MS = 25_000
 
@@ -92,6 +98,13 @@ export const CHILD_ANSWER_MAX_BYTES = 8 * MIB
 export const CHILD_START_MAX_MS = 15_000
 /** A sandbox child is replaced after so many jobs. */
 export const CHILD_MAX_JOBS = 10_000
+/** The same of one for scripts: they come by thousands a second, and its memory is looked at besides. */
+export const CHILD_MAX_SCRIPTS = 100_000
+/** Jobs given to a child together, and their characters, which must fit into a pipe. */
+export const PARCEL_MAX_JOBS = 32
+export const PARCEL_MAX_CHARS = 32 * KIB
+/** What a parcel may be expected to take: the turn of the next owner is as far away. */
+export const PARCEL_MAX_US = 2_000
 /** Memory that a child may hold during a job, the machine of the script included; with more it is killed. */
 export const LUA_CHILD_MEMORY_MAX_BYTES = 256 * MIB
 export const SQLITE_CHILD_MEMORY_MAX_BYTES = 512 * MIB

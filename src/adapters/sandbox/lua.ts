@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import {
+  CHILD_MAX_SCRIPTS,
   LUA_CHILD_MEMORY_MAX_BYTES,
   LUA_GLOBALS_MAX_CHARS,
   LUA_SCRIPT_MAX_BYTES,
@@ -57,8 +58,6 @@ export interface LuaSandboxOptions {
 
 const DEFAULT_SIZE = 2
 const CHECK_TIMEOUT_MS = 2_000
-/** Quick scripts make thousands a second, and a new child costs as much as hundreds of them. Its memory is looked at besides. */
-const CHILD_MAX_SCRIPTS = 100_000
 
 /** Lua in children of this program; none of it runs in the server's process. */
 export function createLuaSandbox({ command, size = DEFAULT_SIZE }: LuaSandboxOptions): LuaSandbox {

@@ -1,11 +1,6 @@
+import { PARCEL_MAX_CHARS, PARCEL_MAX_JOBS, PARCEL_MAX_US } from "../../kernel/limits.ts"
 import type { Job } from "./child-job.ts"
 import type { FairQueue } from "./fair-queue.ts"
-
-/** Most jobs of a parcel, and characters of them: they must fit into a pipe. */
-const PARCEL_MAX_JOBS = 32
-const PARCEL_MAX_CHARS = 32 * 1024
-/** What a parcel may be expected to take: the turn of the next owner is as far away. */
-const PARCEL_US = 2_000
 
 /** Takes the first job, and from the queue as many more of its owner's as are expected to be quick; `most` at the most. */
 export function pack(first: Job, waiting: FairQueue<Job>, paces: Paces, most: number): readonly Job[] {
@@ -41,6 +36,6 @@ export class Paces {
   /** How many of this owner's jobs make a parcel; one where nothing is known. */
   parcelOf(owner: string): number {
     const averageUs = this.#averageUs.get(owner)
-    return averageUs === undefined ? 1 : Math.max(1, Math.floor(PARCEL_US / Math.max(1, averageUs)))
+    return averageUs === undefined ? 1 : Math.max(1, Math.floor(PARCEL_MAX_US / Math.max(1, averageUs)))
   }
 }

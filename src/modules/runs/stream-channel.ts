@@ -1,4 +1,9 @@
-import { STREAM_BUFFER_MAX_BYTES } from "../../kernel/limits.ts"
+import {
+  STREAM_BEHIND_MAX_BYTES,
+  STREAM_BUFFER_MAX_BYTES,
+  STREAM_STUCK_MAX_MS,
+  STREAM_UNTAKEN_MAX_BYTES,
+} from "../../kernel/limits.ts"
 import type { StreamPump } from "./stream-pump.ts"
 
 /** One reader's connection, as far as the stream needs it. */
@@ -19,13 +24,8 @@ export interface Frame {
 /** "Try again later": the reader takes events more slowly than they come (contract G-38). */
 const TOO_SLOW = 1013
 const TOO_SLOW_REASON = "too slow; connect again with after_seq"
-/** What a channel keeps for readers that are behind; with few readers it is STREAM_BUFFER_MAX_BYTES for each. */
-const BEHIND_MAX_BYTES = 64 * 1024 * 1024
-/** A reader that has so much to take is given nothing more until it took some of it, and looked at again after so long. */
-const UNTAKEN_MAX_BYTES = 256 * 1024
+/** A reader that has its fill is looked at again after so long. */
 const UNTAKEN_RETRY_MS = 10
-/** A reader of the past that takes nothing for so long is closed. */
-const STUCK_MAX_MS = 30_000
 /** What a reader is given in one go; one frame at least. */
 const PORTION_CHARS = 64 * 1024
 
@@ -97,7 +97,7 @@ export class Channel {
       if (this.#round.length === 0) return false
     }
     const reader = this.#round[this.#served++]
-    if (reader && !reader.ended && !this.#serve(reader, UNTAKEN_MAX_BYTES)) {
+    if (reader && !reader.ended && !this.#serve(reader, STREAM_UNTAKEN_MAX_BYTES)) {
       reader.full = true
       this.#retry ??= setTimeout(() => this.#tryAgain(), UNTAKEN_RETRY_MS)
     }
@@ -171,7 +171,7 @@ export class Channel {
   }
 
   get #maxChars(): number {
-    return Math.min(BEHIND_MAX_BYTES, STREAM_BUFFER_MAX_BYTES * Math.max(1, this.#readers.size))
+    return Math.min(STREAM_BEHIND_MAX_BYTES, STREAM_BUFFER_MAX_BYTES * Math.max(1, this.#readers.size))
   }
 }
 
@@ -197,9 +197,9 @@ export class ChannelReader {
   ) {}
 
   /** Resolves when it took most of what it has; it is closed when it takes nothing for `stuckMs`. */
-  async taken(stuckMs = STUCK_MAX_MS): Promise<void> {
+  async taken(stuckMs = STREAM_STUCK_MAX_MS): Promise<void> {
     let least = this.reader.buffered()
-    for (let waitedMs = 0; !this.ended && this.reader.buffered() > UNTAKEN_MAX_BYTES; waitedMs += UNTAKEN_RETRY_MS) {
+    for (let waitedMs = 0; !this.ended && this.reader.buffered() > STREAM_UNTAKEN_MAX_BYTES; waitedMs += UNTAKEN_RETRY_MS) {
       if (waitedMs >= stuckMs) {
         this.ended = true
         this.reader.close(TOO_SLOW, TOO_SLOW_REASON)
