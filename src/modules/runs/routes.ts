@@ -68,10 +68,10 @@ export const runRoutes = (deps: RunRoutesDeps) =>
     )
     .post(
       "/workflows/:id/command",
-      ({ caller, params, body, headers }) =>
+      ({ caller, params, body, request }) =>
         deps.commands.execute(caller, params.id, body.command, (body.params ?? {}) as JsonObject, {
-          idempotencyKey: keyOf(headers["idempotency-key"]),
-          waitMs: waitMsOf(headers.prefer),
+          idempotencyKey: keyOf(request.headers.get("idempotency-key")),
+          waitMs: waitMsOf(request.headers.get("prefer")),
         }),
       {
         permit: RUN,
@@ -153,8 +153,8 @@ function momentOf(text: string): number {
   return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : Number.NaN
 }
 
-function keyOf(header: string | undefined): string | null {
-  if (header === undefined || header === "") return null
+function keyOf(header: string | null): string | null {
+  if (header === null || header === "") return null
   if (header.length <= 300) return header
   throw new AppError("bad_request", "Idempotency-Key has at most 300 characters")
 }
