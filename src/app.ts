@@ -188,8 +188,12 @@ export async function createApp(deps: AppDeps) {
     /** Goes on with what an earlier boot left, then starts the loops. How many runs were taken over. */
     async start(): Promise<number> {
       // The lock on the data directory proves that every other boot has ended.
-      if (db.dialect === "sqlite") await leases.end(Number.MAX_SAFE_INTEGER)
-      const resumed = await lease(clock.now())
+      const takeOver = async () => {
+        if (db.dialect === "sqlite") await leases.end(Number.MAX_SAFE_INTEGER)
+        return await lease(clock.now())
+      }
+      // On a full disk the server comes up all the same, to be read from; the loop tries again.
+      const resumed = (await ifThereIsRoom(takeOver)) ?? 0
       loops = [
         startLoop("wake", WAKE_EVERY_MS, () => wake(clock.now()), log),
         startLoop("lease", LEASE_RENEW_MS, () => lease(clock.now()), log),
@@ -211,12 +215,23 @@ export async function createApp(deps: AppDeps) {
       this.drain()
       await Promise.all(loops.map(l => l.stop()))
       const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
-      await leases.release(deps.bootId)
-      await access.flush()
+      // A lease runs out by itself, and the last uses of tokens are minutes at most.
+      await ifThereIsRoom(() => leases.release(deps.bootId))
+      await ifThereIsRoom(() => access.flush())
       await Promise.all([lua.close(), sqliteChildren.close()])
       await db.close()
       return inFlight
     },
+  }
+}
+
+/** Null when the disk is full. */
+async function ifThereIsRoom<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof StorageFull || error instanceof JournalFull) return null
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { SEED } from "../engine/seed.ts"
 import { simulate } from "./simulation.ts"
 
-const SEEDS = Number(process.env.AGENTRUNTIME_TEST_RUNS ?? 2000)
+const SEEDS = Number(process.env.AGENTRUNTIME_TEST_RUNS ?? 5000)
 const LIMIT_MS = 25_000
 
 test(`up to ${SEEDS} seeds of the whole runtime under faults keep every promise (seed ${SEED})`, () => {
