@@ -25,6 +25,7 @@ export class GroupCommit {
   #scheduled = false
   /** What the last commit took, up to GATHER_MAX_MS. */
   #lastMs = 0
+  #lastCallers = 0
 
   /** `apply` runs all statements in one transaction, durable when it returns or resolves; all or nothing. */
   constructor(
@@ -45,7 +46,8 @@ export class GroupCommit {
   #gather(seen: number, until: number): void {
     setImmediate(() => {
       const waiting = this.#waiting.length
-      if (waiting > seen && waiting < BATCH_MAX_CALLERS && performance.now() < until) this.#gather(waiting, until)
+      const alone = waiting === 1 && this.#lastCallers === 1
+      if (!alone && waiting > seen && waiting < BATCH_MAX_CALLERS && performance.now() < until) this.#gather(waiting, until)
       else void this.mutex.run(() => this.#flush())
     })
   }
@@ -55,6 +57,7 @@ export class GroupCommit {
     if (this.#waiting.length > 0) setImmediate(() => void this.mutex.run(() => this.#flush()))
     else this.#scheduled = false
     const from = performance.now()
+    this.#lastCallers = batch.length
     try {
       await this.apply(statementsOf(batch))
       this.#lastMs = Math.min(performance.now() - from, GATHER_MAX_MS)
