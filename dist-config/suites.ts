@@ -189,9 +189,9 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** Without what changes how Bun starts, and without the marks of coding agents, which make `bun test` hide what passed. */
+/** Without what changes how Bun starts. */
 function ownEnvironment(): Record<string, string | undefined> {
-  const { BUN_OPTIONS, BUN_BE_BUN, AGENT, CLAUDECODE, REPL_ID, ...rest } = process.env
+  const { BUN_OPTIONS, BUN_BE_BUN, ...rest } = process.env
   return rest
 }
 

@@ -71,7 +71,9 @@ class Copy {
   }
 
   #bun(...args: readonly string[]) {
-    const env = { ...process.env, AGENTRUNTIME_TEST_SEED: "1", AGENT: undefined, CLAUDECODE: undefined }
+    // Nothing else: what the environment says must not change what is printed.
+    const { PATH, HOME, TMPDIR } = process.env
+    const env = { PATH, HOME, TMPDIR, AGENTRUNTIME_TEST_SEED: "1" }
     const child = Bun.spawnSync([process.execPath, ...args], { cwd: this.folder, env, stderr: "pipe", timeout: LIMIT_MS })
     return { exitCode: child.exitCode, stderr: child.stderr.toString() }
   }
