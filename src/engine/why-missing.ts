@@ -18,7 +18,12 @@ const KEY_MAX_CHARS = 40
 export function whyMissing(state: RunState, place: Place, path: readonly string[]): string | null {
   const references = new References(state.plan, { input: inputOf(state, place), inputSchema: null, outputs: {} })
   const problem = references.problemOf(path, { at: located(state, place), isTest: false })
-  if (problem) return problem.suggestion ? `${problem.sentence}; ${problem.suggestion}` : problem.sentence
+  if (problem) {
+    // The dry run speaks of what it was given, a run of what it has.
+    const isInput = path[0] === "input" && path.length > 1
+    const sentence = isInput ? `the run's input has no ${path.slice(1).join(".").slice(0, KEY_MAX_CHARS)}` : problem.sentence
+    return problem.suggestion ? `${sentence}; ${problem.suggestion}` : sentence
+  }
   return path[0] === "steps" && place.within === null ? whyNoResult(state, path) : null
 }
 

@@ -18,7 +18,7 @@ test.each<[string, string]>([
   ["{{steps.a.result.row}}", "the result of a has no row; it has rows, secret"],
   ["{{steps.a.result.rows.2}}", "the result of a.rows is a list of 2; there is no 2"],
   ["{{steps.a.result.rows.0.id}}", "the result of a.rows.0 is a number; nothing is below it"],
-  ["{{input.name}}", "the given params do not have it"],
+  ["{{input.name}}", "the run's input has no name"],
   ["{{run.runid}}", "did you mean {{run.run_id}}?"],
 ])("%s says what is wrong and what to do: %s", (template, sentence) => {
   expect(errorOf(template)).toContain(sentence)
