@@ -11,6 +11,7 @@ import { STALL_DEFAULT_MS } from "../src/kernel/limits.ts"
 import { RunCommands } from "../src/modules/runs/command.ts"
 import { runRoutes } from "../src/modules/runs/routes.ts"
 import { RunService } from "../src/modules/runs/service.ts"
+import { RunStarts } from "../src/modules/runs/start.ts"
 import { createRunStore } from "../src/modules/runs/store.ts"
 import { EventStreams } from "../src/modules/runs/stream.ts"
 import { streamRoutes } from "../src/modules/runs/stream-routes.ts"
@@ -52,7 +53,7 @@ const runs = new Runs({
 })
 const store = createRunStore(db)
 const service = new RunService({ store, runs, plans: workflows })
-const commands = new RunCommands({ runs, store, workflows, clock, ids, drainMs: 60_000 })
+const commands = new RunCommands({ starts: new RunStarts({ runs, store, workflows, clock, ids }), runs, store, drainMs: 60_000 })
 const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 const gate = createGate({ authorize: async () => caller })
 

@@ -29,6 +29,7 @@ import { PatStore } from "./modules/pats/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { RunService } from "./modules/runs/service.ts"
+import { RunStarts } from "./modules/runs/start.ts"
 import { createRunStore } from "./modules/runs/store.ts"
 import { EventStreams } from "./modules/runs/stream.ts"
 import { TaskService } from "./modules/tasks/service.ts"
@@ -145,7 +146,8 @@ export async function createApp(deps: AppDeps) {
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
   const drainMs = config["runs.drain_limit_s"] * 1000
-  const commands = new RunCommands({ runs, store: runStore, workflows, clock, ids, drainMs })
+  const starts = new RunStarts({ runs, store: runStore, workflows, clock, ids })
+  const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
   const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
 
   const streams = new EventStreams({ feed, plans: workflows, service, workflows })

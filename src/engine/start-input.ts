@@ -23,6 +23,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "principal_id",
   "segment_id",
   "team_id",
+  "callback_url",
   "mode",
 ])
 

@@ -24,6 +24,7 @@ export const EVENTS_PAGE_MAX_CHARS = 8 * MIB
 export const GRAPH_MAX_STEPS = 1000
 export const STEP_ID_MAX_CHARS = 200
 export const NAME_MAX_CHARS = 300
+export const URL_MAX_CHARS = 2_000
 export const DESCRIPTION_MAX_CHARS = 10_000
 
 /** Result of one step (contract G-44): larger is cut and marked `truncated`. */

@@ -96,6 +96,17 @@ export interface NewRun {
   readonly idempotency: Idempotency | null
   /** Goes into the run's first event; a run that is loaded has it from there. */
   readonly identity?: Identity
+  /** Who is told when the run ends. */
+  readonly callbackUrl?: string
+}
+
+/**
+ * A statement that is stored with a run's start, or not at all: what started the run, mostly. Only storage looks into it. One
+ * that gives nothing to a column which must have something says that what the start rests on has changed.
+ */
+export interface AlsoStored {
+  readonly sql: string
+  readonly params: readonly (string | number | null | Uint8Array)[]
 }
 
 /** A caller's name for one start, and what it asked for under that name. */
@@ -139,6 +150,11 @@ export class RunExists extends Error {
   override readonly name = "RunExists"
 }
 
+/** What the start rests on is not as it was: see `AlsoStored`. Nothing was written. */
+export class StartOutdated extends Error {
+  override readonly name = "StartOutdated"
+}
+
 /** Somebody else appended to the run: this process lost it and must forget what it has in memory. */
 export class RunLost extends Error {
   override readonly name = "RunLost"
@@ -151,8 +167,8 @@ export class JournalFull extends Error {
 
 /** The durable record of all runs. Everything that resolves is on disk. */
 export interface Journal {
-  /** Throws `RunExists`, `JournalFull`. */
-  create(run: NewRun, append: FirstAppend): Promise<void>
+  /** Throws `RunExists` (also when a key of `also` is there already), `StartOutdated`, `JournalFull`. */
+  create(run: NewRun, append: FirstAppend, also?: readonly AlsoStored[]): Promise<void>
   /** Throws `RunLost`, `JournalFull`. */
   append(run: NewRun, append: Append): Promise<void>
   /** From the run's snapshot if it has one in this format; null: all events. */
@@ -175,4 +191,10 @@ export interface Leases {
   end(until: number): Promise<void>
   /** At the orderly end of a boot. */
   release(bootId: string): Promise<void>
+}
+
+/** Which boot does what only one may do. */
+export interface Leaders {
+  /** Makes the boot the leader until that moment, ms, or keeps it so; false when another one is. */
+  lead(name: string, bootId: string, now: number, until: number): Promise<boolean>
 }

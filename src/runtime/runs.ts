@@ -12,7 +12,7 @@ import { changesOf, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
 import { Halts } from "./halts.ts"
 import { keepSnapshot, loadRun } from "./load-run.ts"
-import { type Journal, JournalFull, type NewRun, type PlanSource, RunLost, type StampedEvent } from "./ports.ts"
+import { type AlsoStored, type Journal, JournalFull, type NewRun, type PlanSource, RunLost, type StampedEvent } from "./ports.ts"
 import type { Worker } from "./worker.ts"
 
 /** Pause before what could not be written, or a run that could not be loaded, is tried again. */
@@ -51,19 +51,19 @@ export class Runs {
     this.#limits = deps.limits ?? { inMemory: RUNS_IN_MEMORY_MAX, starting: STARTS_WAITING_MAX, mailbox: MAILBOX_MAX }
   }
 
-  /** Resolves when the start is durable. Throws `RunExists`. */
-  async start(run: NewRun, plan: Plan): Promise<RunState> {
+  /** Resolves when the start, and what is stored with it, is durable. Throws `RunExists`, `StartOutdated`. */
+  async start(run: NewRun, plan: Plan, also: readonly AlsoStored[] = []): Promise<RunState> {
     const { runId, parent } = run.facts
     // The start of a child is the end of an attempt under way: refused, it would fail the step of its parent.
     if (this.#quiet && !parent) throw shuttingDown()
     if (!parent) this.#refuseTooMany()
     while (this.#starting.has(runId)) await this.#starting.get(runId)
     const opening = this.#active.get(runId)
-    if (opening && (await opening.catch(() => null)) === null) return await this.start(run, plan)
+    if (opening && (await opening.catch(() => null)) === null) return await this.start(run, plan, also)
     const starting = Promise.withResolvers<void>()
     this.#starting.set(runId, starting.promise)
     try {
-      return await this.#start(run, plan)
+      return await this.#start(run, plan, also)
     } finally {
       this.#starting.delete(runId)
       starting.resolve()
@@ -80,13 +80,13 @@ export class Runs {
     }
   }
 
-  async #start(run: NewRun, plan: Plan): Promise<RunState> {
+  async #start(run: NewRun, plan: Plan, also: readonly AlsoStored[]): Promise<RunState> {
     const now = this.deps.clock.now()
     const before = initialState(run.facts, plan)
     const { identity } = run
     const { events, state } = decide(before, { type: "Start", ...(identity && { identity }) }, now)
     const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
-    await this.deps.journal.create(run, changes)
+    await this.deps.journal.create(run, changes, also)
     this.#tell(run, changes.events)
     if (isFinal(state.status)) return state
     const active = new ActiveRun(run, state)

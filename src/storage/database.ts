@@ -29,7 +29,7 @@ export type Row = { readonly [column: string]: unknown }
 /**
  * The database behind every store. Stores speak in coarse named operations and hand no builder out.
  *
- * Errors: `UniqueViolation` and `StorageFull` as below; what breaks the file itself never returns, see `onFatal` of the
+ * Errors: `UniqueViolation`, `MissingValue` and `StorageFull` as below; what breaks the file itself never returns, see `onFatal` of the
  * dialect.
  */
 export interface Database {
@@ -45,7 +45,7 @@ export interface Database {
   /**
    * Group commit: the statements of one caller are applied together or not at all, and share transaction and fsync with
    * those of every other caller of the same turn. Resolves when they are durable. A caller whose statements are refused
-   * (`UniqueViolation`) does not disturb the others.
+   * (`UniqueViolation`, `MissingValue`) does not disturb the others.
    */
   commit(statements: readonly Statement[], additions?: readonly Addition[]): Promise<void>
   /** A prepared read of a hot path. */
@@ -56,6 +56,11 @@ export interface Database {
 /** A row with this key is there already. */
 export class UniqueViolation extends Error {
   override readonly name = "UniqueViolation"
+}
+
+/** A column that must have a value was given none: a statement's condition did not hold. Nothing was written. */
+export class MissingValue extends Error {
+  override readonly name = "MissingValue"
 }
 
 /** The disk is full. Nothing was written; the same call may succeed later. */

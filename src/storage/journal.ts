@@ -13,19 +13,20 @@ import {
   RunLost,
   type Snapshot,
   type StampedEvent,
+  StartOutdated,
   type TaskChange,
 } from "../runtime/ports.ts"
 import { bigValue, insertValue, putBack, type ReadValue, split, valueReader } from "./big-values.ts"
-import { type Addition, type Database, type Row, type Statement, StorageFull, UniqueViolation } from "./database.ts"
+import { type Addition, type Database, MissingValue, type Row, type Statement, StorageFull, UniqueViolation } from "./database.ts"
 import { countsOf } from "./run-counts.ts"
 
 /** The journal on either database: prepared statements in group commits (a builder costs some 45 µs an insert). */
 export function createJournal(db: Database): Journal {
   return {
-    async create(run, append) {
+    async create(run, append, also = []) {
       await commit(
         db,
-        [...insertRun(run, append.header), ...rest(run, append)],
+        [...also, ...insertRun(run, append.header), ...rest(run, append), ...callback(run, append.header)],
         countsOf(run.facts, null, append.header.status),
         () => new RunExists(`run ${run.facts.runId} exists`),
       )
@@ -34,7 +35,7 @@ export function createJournal(db: Database): Journal {
       const { header, was } = append
       const { runId } = run.facts
       const statements = rest(run, append)
-      if (header) statements.push(updateRun(runId, header))
+      if (header) statements.push(updateRun(runId, header), ...callback(run, header))
       await commit(
         db,
         statements,
@@ -80,16 +81,18 @@ export function createJournal(db: Database): Journal {
 
 const INSERT_RUN = `INSERT INTO runs (id, tenant_id, project_id, workflow_id, workflow_name, version, status, pause_reason, trigger_type,
   input, input_hash, excluded_step_ids, parent_run_id, parent, created_by, started_at, completed_at, failure_code, failed_step_id,
-  error, idempotency_key, idempotency_hash, owner_boot_id, wake_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  error, idempotency_key, idempotency_hash, owner_boot_id, wake_at, callback_url)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const UPDATE_RUN = `UPDATE runs SET status = ?, pause_reason = ?, completed_at = ?, failure_code = ?, failed_step_id = ?, error = ?,
   owner_boot_id = ?, wake_at = ? WHERE id = ?`
 const INSERT_EVENT = "INSERT INTO run_events (run_id, seq, type, step_id, data, beside, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+const INSERT_CALLBACK = `INSERT INTO run_callbacks (id, tenant_id, project_id, workflow_id, run_id, url, status, created_at,
+  next_attempt_at, attempts) VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?, '[]')`
 const INSERT_TASK = `INSERT INTO human_tasks (run_id, task_id, tenant_id, project_id, workflow_id, workflow_name, step_id, step_name,
   task_type, payload, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)`
 const END_TASK = "UPDATE human_tasks SET status = ?, ended_at = ?, ended_by = ? WHERE run_id = ? AND task_id = ?"
 const SELECT_RUN = `SELECT id, tenant_id, project_id, workflow_id, workflow_name, version, trigger_type, input, input_hash, excluded_step_ids, parent,
-  created_by, started_at, idempotency_key, idempotency_hash, owner_boot_id FROM runs WHERE id = ?`
+  created_by, started_at, idempotency_key, idempotency_hash, owner_boot_id, callback_url FROM runs WHERE id = ?`
 const SELECT_EVENTS =
   "SELECT seq, type, step_id, data, beside, created_at FROM run_events WHERE run_id = ? AND seq > ? ORDER BY seq"
 const KEEP_SNAPSHOT = `INSERT INTO run_snapshots (run_id, seq, format, state) VALUES (?, ?, ?, ?)
@@ -108,6 +111,7 @@ async function commit(
     await db.commit(statements, counts)
   } catch (error) {
     if (error instanceof UniqueViolation) throw onConflict()
+    if (error instanceof MissingValue) throw new StartOutdated(error.message)
     if (error instanceof StorageFull) throw new JournalFull(error.message)
     throw error
   }
@@ -120,7 +124,7 @@ function rest(run: NewRun, append: Pick<Append, "events" | "tasks">): Statement[
   return statements
 }
 
-function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): readonly Statement[] {
+function insertRun({ facts, workflowName, idempotency, callbackUrl }: NewRun, h: RunHeader): readonly Statement[] {
   const input = JSON.stringify(facts.input)
   const big = bigValue(input)
   const excluded = facts.excludedStepIds.length > 0 ? JSON.stringify(facts.excludedStepIds) : null
@@ -131,7 +135,7 @@ function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): 
       ...[facts.runId, facts.tenantId, facts.projectId, facts.workflowId, workflowName, facts.version, h.status, h.pauseReason],
       ...[facts.triggerType, big ? "{}" : input, big?.hash ?? null, excluded, facts.parent?.runId ?? null, parent, facts.userId],
       ...[facts.startedAt, h.completedAt, h.failureCode, h.failedStepId, h.error],
-      ...[idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt],
+      ...[idempotency?.key ?? null, idempotency?.hash ?? null, h.ownerBootId, h.wakeAt, callbackUrl ?? null],
     ],
   }
   return big ? [insertValue(facts.runId, big), row] : [row]
@@ -140,6 +144,15 @@ function insertRun({ facts, workflowName, idempotency }: NewRun, h: RunHeader): 
 function updateRun(runId: string, h: RunHeader): Statement {
   const params = [h.status, h.pauseReason, h.completedAt, h.failureCode, h.failedStepId, h.error, h.ownerBootId, h.wakeAt, runId]
   return { sql: UPDATE_RUN, params }
+}
+
+/** A run ends once, so the run's id names its callback. */
+function callback({ facts, callbackUrl }: NewRun, { completedAt }: RunHeader): readonly Statement[] {
+  if (callbackUrl === undefined || completedAt === null) return []
+  const { runId, tenantId, projectId, workflowId } = facts
+  return [
+    { sql: INSERT_CALLBACK, params: [runId, tenantId, projectId, workflowId, runId, callbackUrl, completedAt, completedAt] },
+  ]
 }
 
 function insertEvent(runId: string, { seq, at, event }: StampedEvent, to: Statement[]): void {
@@ -170,6 +183,7 @@ async function snapshotOf(db: Database, runId: string, format: number): Promise<
 function newRunOf(row: Row, input: JsonObject): NewRun {
   const excluded = parse<string[] | null>(row.excluded_step_ids)
   return {
+    ...(row.callback_url !== null && { callbackUrl: String(row.callback_url) }),
     facts: {
       runId: String(row.id),
       tenantId: String(row.tenant_id),

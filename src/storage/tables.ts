@@ -1,8 +1,11 @@
 import { type ColumnKit, postgresKit, sqliteKit } from "./columns.ts"
+import { defineCallbacks } from "./schema/callbacks.ts"
 import { defineIdentity } from "./schema/identity.ts"
 import { defineMcp } from "./schema/mcp.ts"
 import { defineRuns } from "./schema/runs.ts"
+import { defineTriggers } from "./schema/triggers.ts"
 import { defineVault } from "./schema/vault.ts"
+import { defineWebhooks } from "./schema/webhooks.ts"
 import { defineWorkflows } from "./schema/workflows.ts"
 
 const define = (k: ColumnKit) => ({
@@ -11,6 +14,9 @@ const define = (k: ColumnKit) => ({
   ...defineWorkflows(k),
   ...defineRuns(k),
   ...defineMcp(k),
+  ...defineWebhooks(k),
+  ...defineTriggers(k),
+  ...defineCallbacks(k),
 })
 
 /** Every table, as the type says a SQLite one; at run time the dialect's own. Compare `sqliteTables`, `postgresTables`. */

@@ -1,11 +1,21 @@
 import { sql } from "drizzle-orm"
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core"
-import { type Addition, type Database, type Reader, type Row, type Statement, UniqueViolation, type Writer } from "../database.ts"
+import {
+  type Addition,
+  type Database,
+  MissingValue,
+  type Reader,
+  type Row,
+  type Statement,
+  UniqueViolation,
+  type Writer,
+} from "../database.ts"
 import { GroupCommit } from "../group-commit.ts"
 import { Mutex } from "../mutex.ts"
 import { postgresTables } from "../tables.ts"
 
 const UNIQUE_VIOLATION = "23505"
+const NOT_NULL_VIOLATION = "23502"
 
 /** Any drizzle driver of PostgreSQL: a pool on a server, or PGlite in the tests. */
 export type PostgresDriver = PgDatabase<PgQueryResultHKT, Record<string, unknown>>
@@ -67,7 +77,9 @@ function bind(statement: Statement) {
 
 function classify(thrown: unknown): unknown {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) return new UniqueViolation(error.message)
+    const { code } = error as { code?: unknown }
+    if (code === UNIQUE_VIOLATION) return new UniqueViolation(error.message)
+    if (code === NOT_NULL_VIOLATION) return new MissingValue(error.message)
   }
   return thrown
 }

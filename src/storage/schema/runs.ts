@@ -45,6 +45,8 @@ export const defineRuns = (k: ColumnKit) => {
       ownerBootId: k.text("owner_boot_id"),
       /** When the run next has to look at the clock (retry, expiry); null when only an answer can move it. */
       wakeAt: k.ms("wake_at"),
+      /** Who is told when the run ends; null: nobody. */
+      callbackUrl: k.text("callback_url"),
     },
     t => [
       // Lists read one range of these for each status: a rare one among millions is found as fast as a common one.

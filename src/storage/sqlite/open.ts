@@ -2,6 +2,7 @@ import { drizzle } from "drizzle-orm/better-sqlite3"
 import {
   type Addition,
   type Database,
+  MissingValue,
   type Row,
   type SqlValue,
   type Statement,
@@ -174,6 +175,7 @@ class SqliteDatabase implements Database {
     if (code === undefined) return thrown
     const error = thrown as Error
     if (code === "SQLITE_CONSTRAINT_UNIQUE" || code === "SQLITE_CONSTRAINT_PRIMARYKEY") return new UniqueViolation(error.message)
+    if (code === "SQLITE_CONSTRAINT_NOTNULL") return new MissingValue(error.message)
     if (code === "SQLITE_FULL") return new StorageFull("the disk is full")
     if (isFatal(code)) {
       this.#dead ??= error
