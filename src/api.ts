@@ -3,6 +3,8 @@ import type { Gate } from "./http/gate.ts"
 import { healthRoutes } from "./http/health.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
+import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
+import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
@@ -23,7 +25,9 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof streamRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
-  Parameters<typeof mcpRoutes>[0]
+  Parameters<typeof mcpRoutes>[0] &
+  Parameters<typeof inboundWebhookRoutes>[0] &
+  Parameters<typeof ingressRoutes>[0]
 
 /** Every route, one line a module. */
 export const api = (deps: ApiDeps) =>
@@ -40,5 +44,7 @@ export const api = (deps: ApiDeps) =>
     .use(taskRoutes(deps))
     .use(mcpRoutes(deps))
     .use(mcpProfileRoutes(deps))
+    .use(inboundWebhookRoutes(deps))
+    .use(ingressRoutes(deps))
 
 export type Api = ReturnType<typeof api>

@@ -17,11 +17,13 @@ import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
 import { LEASE_RENEW_MS, SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
 import { Access } from "./modules/auth/access.ts"
+import { Actors } from "./modules/auth/actors.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
 import { Origins } from "./modules/auth/origins.ts"
 import { createPasswords } from "./modules/auth/password.ts"
 import { AuthService } from "./modules/auth/service.ts"
 import { AuthStore } from "./modules/auth/store.ts"
+import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import { createMcpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
@@ -58,6 +60,8 @@ import { VaultStore } from "./storage/vault-store.ts"
 
 /** How often due runs are looked for; an indexed query of some microseconds. */
 const WAKE_EVERY_MS = 250
+/** How often parked deliveries that can be tried again are looked for. */
+const DELIVERIES_EVERY_MS = 2_000
 const SWEEP_EVERY_MS = 3_600_000
 const GUARD_EVERY_MS = 2_000
 /** Less room than this, and starts will soon be refused. */
@@ -150,6 +154,15 @@ export async function createApp(deps: AppDeps) {
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
   const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
 
+  const webhooks = createInboundWebhooks({
+    ...{ db, vault, clock, ids, log, pats, workflows, starts, publicUrl },
+    actors: new Actors(access),
+    ratePerMinute: config["inbound_webhooks.rate_per_minute"],
+    keepDays: config["inbound_webhooks.keep_days"],
+    keepParkedDays: config["inbound_webhooks.keep_parked_days"],
+    count: () => {},
+  })
+
   const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 
   let state: "starting" | "ready" | "stopping" = "starting"
@@ -168,6 +181,7 @@ export async function createApp(deps: AppDeps) {
   const modules = {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp },
+    ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -201,6 +215,8 @@ export async function createApp(deps: AppDeps) {
         startLoop("lease", LEASE_RENEW_MS, () => lease(clock.now()), log),
         startLoop("guard", GUARD_EVERY_MS, async () => checkFiles(), log),
         startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
+        startLoop("deliveries", DELIVERIES_EVERY_MS, () => webhooks.retry(clock.now()), log),
+        startLoop("delivery-sweep", SWEEP_EVERY_MS, () => webhooks.sweep(clock.now()), log),
       ]
       state = "ready"
       return resumed
@@ -220,6 +236,7 @@ export async function createApp(deps: AppDeps) {
       // A lease runs out by itself, and the last uses of tokens are minutes at most.
       await ifThereIsRoom(() => leases.release(deps.bootId))
       await ifThereIsRoom(() => access.flush())
+      await ifThereIsRoom(() => webhooks.flush())
       await Promise.all([lua.close(), sqliteChildren.close()])
       await db.close()
       return inFlight

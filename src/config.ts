@@ -46,6 +46,15 @@ export const SETTINGS = {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",
   },
+  "inbound_webhooks.enabled": flag(true, "Inbound webhooks; off, their routes answer 404."),
+  "inbound_webhooks.rate_per_minute": integer(
+    6000,
+    1,
+    1_000_000,
+    "Deliveries that one subscription takes a minute, unless it has a limit of its own; more answer 429.",
+  ),
+  "inbound_webhooks.keep_days": integer(7, 1, 3650, "How long deliveries that started a run are kept."),
+  "inbound_webhooks.keep_parked_days": integer(30, 1, 3650, "How long deliveries that could not start a run are kept."),
   "shutdown.grace_s": integer(
     5,
     0,

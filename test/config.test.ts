@@ -107,6 +107,10 @@ describe("one name everywhere", () => {
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
       "lua.children": ["64", "64", 64],
+      "inbound_webhooks.enabled": ["no", "false", false],
+      "inbound_webhooks.rate_per_minute": ["120", "120", 120],
+      "inbound_webhooks.keep_days": ["14", "14", 14],
+      "inbound_webhooks.keep_parked_days": ["90", "90", 90],
       "shutdown.grace_s": ["0", "0", 0],
     }
     expect(Object.keys(good).sort()).toEqual(Object.keys(SETTINGS).sort())

@@ -1,7 +1,7 @@
 import { Elysia } from "elysia"
 import { BODY_MAX_BYTES, PUBLIC_BODY_MAX_BYTES } from "../kernel/limits.ts"
 import { readJson } from "./body.ts"
-import { type Caller, NOBODY, type Permission } from "./permission.ts"
+import { asksNobody, type Caller, NOBODY, type Permission } from "./permission.ts"
 
 /** Finds out who calls and whether they may; throws `unauthenticated` or `forbidden`. Implemented by modules/auth. */
 export interface Authorizer {
@@ -17,15 +17,17 @@ export interface Authorizer {
  */
 export function createGate(authorizer: Authorizer) {
   const check = (request: Request, permission: Permission) =>
-    permission.access === "public" ? NOBODY : authorizer.authorize(request, permission)
+    asksNobody(permission) ? NOBODY : authorizer.authorize(request, permission)
 
   return new Elysia({ name: "gate" }).macro({
     permit: (permission: Permission) => ({
       detail: {
         "x-permission": permission,
-        security: permission.access === "public" ? [] : [{ pat: [] }, { session: [] }],
+        security: asksNobody(permission) ? [] : [{ pat: [] }, { session: [] }],
       } as object,
       parse: documentedAsJson(async (context: Checked) => {
+        // What a signature covers is the bytes as they came.
+        if (permission.access === "signed") return null
         try {
           context.caller = await check(context.request, permission)
           const maxBytes = permission.access === "public" ? PUBLIC_BODY_MAX_BYTES : BODY_MAX_BYTES

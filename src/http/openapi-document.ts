@@ -68,6 +68,7 @@ function headersOf(path: string, method: string, access: string): readonly Json[
   if (access === "project") names.push("ProjectId")
   if (access === "tenant" || access === "projects") names.push("ProjectFilter")
   if (method === "post" && path.endsWith("/command")) names.push("IdempotencyKey", "Prefer")
+  if (access === "signed") names.push("IdempotencyKey")
   return names.map(name => ({ $ref: `#/components/parameters/${name}` }))
 }
 
@@ -75,6 +76,10 @@ function headersOf(path: string, method: string, access: string): readonly Json[
 function errorsOf(path: string, access: string, operation: JsonObject): JsonObject {
   if (path.startsWith("/health/")) return {}
   const takesBody = operation.requestBody !== undefined
+  if (access === "signed") {
+    const refused = { 401: refTo("Unauthorized"), 404: refTo("NotFound"), 409: refTo("Conflict"), 413: refTo("TooLarge") }
+    return { 400: refTo("BadRequest"), ...refused, 429: refTo("TooManyRequests"), 503: refTo("Unavailable") }
+  }
   return {
     400: refTo("BadRequest"),
     ...((access !== "public" || path.startsWith("/v1/auth/")) && { 401: refTo("Unauthorized") }),

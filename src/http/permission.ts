@@ -26,6 +26,7 @@ export function roleAtLeast(role: Role, needed: Role): boolean {
 /**
  * Who may call a route. Every route states one; a test walks all routes.
  * - `public`: anybody.
+ * - `signed`: whoever signs the bytes of the request; the handler reads and judges them.
  * - `user`: whoever is signed in by session (or a PAT with one of `scopes`, if named); no workspace is looked at.
  * - `tenant`: a member of the workspace named by the headers or the PAT, with at least `role` where it is `tenant_admin`.
  * - `projects`: like `tenant`, and the caller sees the projects where it has at least `role`, narrowed by `X-Project-Id`;
@@ -36,6 +37,7 @@ export function roleAtLeast(role: Role, needed: Role): boolean {
  */
 export type Permission =
   | { readonly access: "public" }
+  | { readonly access: "signed" }
   | { readonly access: "user"; readonly scopes: ScopeRule }
   | { readonly access: "tenant"; readonly role: "member" | "tenant_admin"; readonly scopes: ScopeRule }
   | { readonly access: "projects"; readonly role: ProjectRole; readonly scopes: ScopeRule }
@@ -81,6 +83,11 @@ export const WRITE_WORKFLOWS: readonly Scope[] = ["workflow:write", "workflow:ru
 export const RUN_WORKFLOWS: readonly Scope[] = ["workflow:run"]
 export const READ_MCP: readonly Scope[] = ["mcp:read", "mcp:write", "mcp:execute"]
 export const WRITE_MCP: readonly Scope[] = ["mcp:write", "mcp:execute"]
+
+/** Nobody is looked up for such a route. */
+export function asksNobody({ access }: Permission): boolean {
+  return access === "public" || access === "signed"
+}
 
 export function insufficientScope(scope: string): AppError {
   return new AppError("forbidden", `insufficient scope: ${scope}`, { code: "INSUFFICIENT_SCOPE" })

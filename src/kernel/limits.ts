@@ -7,6 +7,22 @@ const MIB = 1024 * KIB
 export const BODY_MAX_BYTES = 4 * MIB
 /** The same for routes that anybody may call: nobody signs in with megabytes. */
 export const PUBLIC_BODY_MAX_BYTES = 16 * KIB
+/** A delivery to an inbound webhook (contract G-18). */
+export const WEBHOOK_BODY_MAX_BYTES = 1 * MIB
+/** Deliveries of one subscription that wait to be started; one more is refused. */
+export const PARKED_DELIVERIES_MAX = 10_000
+export const SUBSCRIPTIONS_PER_PROJECT_MAX = 1_000
+/** Headers that are kept of a delivery, and the characters of each. */
+export const DELIVERY_HEADERS_MAX = 30
+export const DELIVERY_HEADER_MAX_CHARS = 500
+/** How far the clock of a sender may be off, ms (contract §6.2). */
+export const SIGNATURE_WINDOW_MS = 300_000
+/** How long an `Idempotency-Key` of a delivery counts (contract G-18). */
+export const DELIVERY_KEY_KEPT_MS = 24 * 3_600_000
+export const IDEMPOTENCY_KEY_MAX_CHARS = 300
+/** How long the secret before a rotation is good, unless the rotation says otherwise; and at the most. */
+export const SECRET_GRACE_DEFAULT_MINUTES = 24 * 60
+export const SECRET_GRACE_MAX_MINUTES = 30 * 24 * 60
 /** How much of an oversized body is still read, so that its sender gets the answer instead of a broken pipe. */
 export const BODY_DRAIN_MAX_BYTES = 16 * MIB
 /** Nesting of a JSON body; deeper answers 400. */

@@ -59,7 +59,7 @@ describe("/openapi.json", () => {
     expect(wrong(o => !o.tags || o.tags.length === 0)).toEqual([])
     expect(wrong(o => o["x-permission"] === undefined)).toEqual([])
     expect(wrong(o => o.security === undefined)).toEqual([])
-    expect(wrong(o => (o.security!.length === 0) !== (o["x-permission"]!.access === "public"))).toEqual([])
+    expect(wrong(o => (o.security!.length === 0) !== ["public", "signed"].includes(o["x-permission"]!.access))).toEqual([])
     const known = new Set(Object.keys(document.components.securitySchemes))
     expect(wrong(o => o.security!.some(s => Object.keys(s).some(name => !known.has(name))))).toEqual([])
   })
@@ -122,7 +122,7 @@ describe("/openapi.json", () => {
     expect(command.responses).toMatchObject({ 404: { $ref: "#/components/responses/NotFound" } })
     const named = JSON.stringify(command.parameters)
     for (const name of ["TenantId", "ProjectId", "IdempotencyKey"]) expect(named).toContain(`#/components/parameters/${name}"`)
-    const isPrivate = (o: Operation) => o["x-permission"]?.access !== "public"
+    const isPrivate = (o: Operation) => !["public", "signed"].includes(o["x-permission"]?.access ?? "")
     expect(wrong(o => isPrivate(o) && !["400", "401", "403", "404", "503"].every(s => o.responses?.[s]))).toEqual([])
   })
 

@@ -47,7 +47,8 @@ POST /v1/auth/resend-verification | POST /v1/auth/forgot-password | POST /v1/aut
 GET /v1/auth/me | GET /v1/auth/oauth/google/url | GET /v1/auth/oauth/google/callback
 GET /v1/projects | POST /v1/projects | GET /v1/projects/: | PATCH /v1/projects/: | DELETE /v1/projects/:
 GET /v1/tenants/:/members | POST /v1/tenants/:/members | PATCH /v1/tenants/:/members/: | DELETE /v1/tenants/:/members/:
-POST /v1/tenants/invites/accept`
+POST /v1/tenants/invites/accept
+POST /v1/inbound-webhooks | GET /v1/inbound-webhooks | DELETE /v1/inbound-webhooks/: | POST /v1/inbound-webhooks/:`
 
 describe("every route", () => {
   test("states who may call it and what it answers", () => {
@@ -78,12 +79,17 @@ describe("every route", () => {
   })
 })
 
+/** Not open to strangers. */
+function needsCaller({ asked }: RouteCase): boolean {
+  return asked !== "public" && asked !== "signed"
+}
+
 type Credentials = "session" | "pat" | "small pat"
 
 /** What a caller with the first project's headers must get. */
 function expected(line: RouteCase, who: Person, by: Credentials): number {
   const permission = permissionOf(line)
-  if (permission.access === "public") return line.status
+  if (permission.access === "public" || permission.access === "signed") return line.status
   if (by !== "session" && permission.scopes === "none") return 403
   if (by === "small pat" && permission.scopes !== "any") return 403
   if (!roleSuffices(permission, who)) return 403
@@ -94,6 +100,7 @@ function roleSuffices(permission: Permission, who: Person): boolean {
   const role = roleInFirst(who, world)
   switch (permission.access) {
     case "public":
+    case "signed":
     case "user":
       return true
     case "tenant":
@@ -154,7 +161,7 @@ describe("a call", () => {
       ],
     ]
     const wrong: string[] = []
-    for (const line of ROUTES.filter(r => r.asked !== "public")) {
+    for (const line of ROUTES.filter(r => needsCaller(r))) {
       const ids = (await line.ids?.(world, world.places.first, world.people.contributor)) ?? {}
       for (const [name, as] of strangers) {
         const { status, body, headers } = await send(line, as, ids)
@@ -171,7 +178,7 @@ describe("a call", () => {
         .filter(r => r.hasBody)
         .map(r => r.name),
     )
-    const lines = ROUTES.filter(r => r.asked !== "public" && withBody.has(r.route))
+    const lines = ROUTES.filter(r => needsCaller(r) && withBody.has(r.route))
     expect(lines.length).toBeGreaterThan(10)
     const ids = { id: "x", slug: "acme", user_id: "x", runID: "x", task_id: "x", profile_id: "x" }
     for (const line of lines) {
@@ -224,7 +231,7 @@ describe("ids of another project or workspace", () => {
   }
 
   for (const [n, line] of ROUTES.entries()) {
-    if (!line.ids || line.asked === "public") continue
+    if (!line.ids || !needsCaller(line)) continue
     test(`${line.route} (${n}) answers 404 in the same words as for ids that nobody has`, async () => {
       const foreign = await line.ids!(world, world.places.first, world.people.contributor)
       const unknown = unknownIds(foreign)
@@ -305,7 +312,7 @@ describe("scopes", () => {
     const { contributor } = world.people
     for (const scope of ["workflow:read", "workflow:run", "workflow:write", "mcp:read", "mcp:write", "mcp:execute"] as const) {
       const { token } = await world.patOf(contributor.userId, world.places.first, [scope])
-      for (const line of ROUTES.filter(r => Array.isArray(r.scopes) && r.asked !== "public")) {
+      for (const line of ROUTES.filter(r => Array.isArray(r.scopes) && needsCaller(r))) {
         const ids = (await line.ids?.(world, world.places.first, contributor)) ?? {}
         const answer = await send(line, { pat: token }, ids)
         const wanted = line.scopes.includes(scope as never) ? line.status : 403

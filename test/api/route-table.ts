@@ -4,6 +4,8 @@ import { LUA_GRAPH, PASSWORD, type Person, type Place, TASK_GRAPH, type World } 
 /** Who is asked, as the contract's tables say it (§3.1, §4, §15): `viewer+` is `project_viewer`, and so on. */
 type Asked =
   | "public"
+  /** Whoever signs the request. */
+  | "signed"
   /** Whoever is signed in. */
   | "user"
   /** A member of the workspace. */
@@ -51,6 +53,25 @@ async function waitingRun(world: World, place: Place, owner: Person) {
   const caller = of(owner, place)
   const id = await world.workflow(TASK_GRAPH, {}, caller)
   return { id, runID: await world.start(id, {}, caller), task_id: "ask" }
+}
+
+/** An address that somebody may deliver to, made by its owner. */
+async function signedAddress(world: World, place: Place, owner: Person) {
+  const caller = of(owner, place)
+  const { id: workflowId } = await workflow(world, place, owner)
+  const wish = { workflow_id: workflowId, automation_bearer: owner.pat }
+  const made = await world.call(caller, "POST", "/v1/inbound-webhooks", wish)
+  return { id: made.body.subscription.id, secret: made.body.signing_secret }
+}
+const subscription = async (world: World, place: Place, owner: Person) => ({ id: (await signedAddress(world, place, owner)).id })
+
+async function delivery(world: World, place: Place, owner: Person) {
+  const { id, secret } = await signedAddress(world, place, owner)
+  const seconds = Math.floor(world.time.now / 1000)
+  const hex = new Bun.CryptoHasher("sha256", secret).update(`${seconds}.{}`).digest("hex")
+  const headers = { "x-agentruntime-signature": `t=${seconds},v1=${hex}` }
+  const answer = await world.call({}, "POST", `/v1/inbound-webhooks/${id}`, "{}", headers)
+  return { id, delivery_id: answer.body.delivery_id as string }
 }
 
 const instance = async (world: World, place: Place, owner: Person) => {
@@ -396,13 +417,94 @@ export const ROUTES: readonly RouteCase[] = [
     ids: instance,
     status: 200,
   },
+  {
+    route: "GET /v1/inbound-webhooks",
+    asked: "project_contributor",
+    scopes: WRITE,
+    status: 200,
+  },
+  {
+    route: "POST /v1/inbound-webhooks",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: workflow,
+    body: ({ id }) => ({ workflow_id: id, automation_pat_id: "none" }),
+    status: 422,
+  },
+  {
+    route: "GET /v1/inbound-webhooks/:id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    status: 200,
+  },
+  {
+    route: "PATCH /v1/inbound-webhooks/:id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    body: () => ({ enabled: false }),
+    status: 200,
+  },
+  {
+    route: "DELETE /v1/inbound-webhooks/:id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    status: 204,
+  },
+  {
+    route: "POST /v1/inbound-webhooks/:id",
+    asked: "signed",
+    scopes: "any",
+    ids: subscription,
+    body: () => ({}),
+    status: 401,
+  },
+  {
+    route: "POST /v1/inbound-webhooks/:id/rotate-secret",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    body: () => ({}),
+    status: 200,
+  },
+  {
+    route: "GET /v1/inbound-webhooks/:id/deliveries",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    status: 200,
+  },
+  {
+    route: "GET /v1/inbound-webhooks/:id/deliveries/:delivery_id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: delivery,
+    status: 200,
+  },
+  {
+    route: "POST /v1/inbound-webhooks/:id/deliveries/:delivery_id/redeliver",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: delivery,
+    status: 200,
+  },
+  {
+    route: "POST /v1/inbound-webhooks/:id/redeliver",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: subscription,
+    status: 200,
+  },
 ]
 
 /** The permission that a route must state for what the contract asks. */
 export function permissionOf({ asked, scopes }: RouteCase): Permission {
   switch (asked) {
     case "public":
-      return { access: "public" }
+    case "signed":
+      return { access: asked }
     case "user":
       return { access: "user", scopes }
     case "member":

@@ -31,6 +31,7 @@ export interface PatFacts {
   readonly projectId: string
   readonly scopes: readonly Scope[]
   readonly lastUsedAt: number | null
+  readonly tokenHash: string
 }
 
 /** By tenant id. */
@@ -53,6 +54,8 @@ export interface AccessStore extends LastUseStore {
   sessionFacts(tokenHash: string): Promise<SessionFacts | null>
   /** Null when revoked. */
   patFacts(tokenHash: string): Promise<PatFacts | null>
+  /** The same by the token's id. */
+  patFactsById(patId: string): Promise<PatFacts | null>
   /** Null when unknown or disabled. */
   tenancies(userId: string): Promise<Tenancies | null>
 }
@@ -67,6 +70,7 @@ export type Answer = Identity | null | Promise<Identity | null>
 
 interface Known {
   readonly identity: Identity
+  readonly tokenHash: string
   /** Of a session; a PAT has no end. */
   readonly expiresAt: number
 }
@@ -100,7 +104,12 @@ export class Access implements AccessChanges {
   }
 
   ofPat(token: string): Answer {
-    return this.#of(hashToken(token), hash => this.#loadPat(hash))
+    return this.#of(hashToken(token), async hash => this.#knownPat(await this.store.patFacts(hash)))
+  }
+
+  /** By the id of a token, for what acts by it without showing it. */
+  ofPatId(patId: string): Answer {
+    return this.#of(`id:${patId}`, async () => this.#knownPat(await this.store.patFactsById(patId)))
   }
 
   /** For services that must judge by more than one project's role. Not from memory. */
@@ -113,21 +122,21 @@ export class Access implements AccessChanges {
     return this.#lastUse.flush()
   }
 
-  #of(hash: string, load: (hash: string) => Promise<Known | null>): Answer {
+  #of(key: string, load: (key: string) => Promise<Known | null>): Answer {
     const now = this.clock.now()
-    const known = this.#known.get(hash, now)
-    return known ? this.#used(hash, known, now) : this.#read(hash, load, now)
+    const known = this.#known.get(key, now)
+    return known ? this.#used(known, now) : this.#read(key, load, now)
   }
 
-  async #read(hash: string, load: (hash: string) => Promise<Known | null>, now: number): Promise<Identity | null> {
-    const known = await this.#known.read(hash, now, () => load(hash))
-    return known && this.#used(hash, known, now)
+  async #read(key: string, load: (key: string) => Promise<Known | null>, now: number): Promise<Identity | null> {
+    const known = await this.#known.read(key, now, () => load(key))
+    return known && this.#used(known, now)
   }
 
-  #used(hash: string, known: Known, now: number): Identity | null {
-    if (known.expiresAt <= now) return null
-    this.#lastUse.note(hash, known.identity, now)
-    return known.identity
+  #used({ identity, tokenHash, expiresAt }: Known, now: number): Identity | null {
+    if (expiresAt <= now) return null
+    this.#lastUse.note(tokenHash, identity, now)
+    return identity
   }
 
   async #loadSession(hash: string): Promise<Known | null> {
@@ -135,16 +144,15 @@ export class Access implements AccessChanges {
     const tenants = session && (await this.store.tenancies(session.userId))
     if (!tenants) return null
     this.#lastUse.stored(hash, session.lastSeenAt)
-    return { identity: { via: "session", userId: session.userId, tenants }, expiresAt: session.expiresAt }
+    return { identity: { via: "session", userId: session.userId, tenants }, tokenHash: hash, expiresAt: session.expiresAt }
   }
 
-  async #loadPat(hash: string): Promise<Known | null> {
-    const pat = await this.store.patFacts(hash)
+  async #knownPat(pat: PatFacts | null): Promise<Known | null> {
     const tenants = pat && (await this.store.tenancies(pat.userId))
     if (!tenants) return null
-    const { lastUsedAt, ...facts } = pat
-    this.#lastUse.stored(hash, lastUsedAt ?? 0)
-    return { identity: { via: "pat", ...facts, tenants }, expiresAt: Number.POSITIVE_INFINITY }
+    const { lastUsedAt, tokenHash, ...facts } = pat
+    this.#lastUse.stored(tokenHash, lastUsedAt ?? 0)
+    return { identity: { via: "pat", ...facts, tenants }, tokenHash, expiresAt: Number.POSITIVE_INFINITY }
   }
 }
 

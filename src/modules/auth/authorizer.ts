@@ -1,5 +1,6 @@
 import type { Authorizer } from "../../http/gate.ts"
 import {
+  asksNobody,
   type Caller,
   insufficientScope,
   NOBODY,
@@ -37,7 +38,7 @@ export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorize
 
   return {
     authorize(request, permission) {
-      if (permission.access === "public") return NOBODY
+      if (asksNobody(permission)) return NOBODY
       const identity = identify(request, permission)
       if (!(identity instanceof Promise)) return judge(identity, permission, request.headers)
       return identity.then(known => judge(known, permission, request.headers))
@@ -52,7 +53,7 @@ export function createAuthorizer({ access, origins }: AuthorizerDeps): Authorize
  * together with the PAT's scopes. A PAT whose own project is archived, or out of its owner's reach, is good for nothing.
  */
 export function permit(identity: Identity, permission: Permission, headers: Headers): Caller {
-  assert(permission.access !== "public", "a public route asks nobody")
+  assert(permission.access !== "public" && permission.access !== "signed", "such a route asks nobody")
   if (identity.via === "pat") {
     if (!identity.tenants.get(identity.tenantId)?.projects.has(identity.projectId)) throw noAccess()
     checkScopes(identity.scopes, permission.scopes)

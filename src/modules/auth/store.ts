@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNotNull, isNull, lt, ne } from "drizzle-orm"
+import { and, desc, eq, inArray, isNotNull, isNull, lt, ne, type SQL } from "drizzle-orm"
 import type { ProjectRole, Scope } from "../../http/permission.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Database, Reader, Writer } from "../../storage/database.ts"
@@ -58,15 +58,23 @@ export class AuthStore implements AccessStore {
     return row ?? null
   }
 
-  async patFacts(tokenHash: string): Promise<PatFacts | null> {
+  patFacts(tokenHash: string): Promise<PatFacts | null> {
+    return this.#goodPat(eq(this.db.tables.pats.tokenHash, tokenHash))
+  }
+
+  patFactsById(patId: string): Promise<PatFacts | null> {
+    return this.#goodPat(eq(this.db.tables.pats.id, patId))
+  }
+
+  async #goodPat(which: SQL): Promise<PatFacts | null> {
     const { pats } = this.db.tables
     const [row] = await this.db.read
       .select()
       .from(pats)
-      .where(and(eq(pats.tokenHash, tokenHash), isNull(pats.revokedAt)))
+      .where(and(which, isNull(pats.revokedAt)))
     if (!row) return null
-    const { id, userId, tenantId, projectId, lastUsedAt } = row
-    return { patId: id, userId, tenantId, projectId, scopes: row.scopes as Scope[], lastUsedAt }
+    const { id, userId, tenantId, projectId, lastUsedAt, tokenHash } = row
+    return { patId: id, userId, tenantId, projectId, scopes: row.scopes as Scope[], lastUsedAt, tokenHash }
   }
 
   async tenancies(userId: string): Promise<Tenancies | null> {

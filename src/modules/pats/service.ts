@@ -96,6 +96,24 @@ export class PatService {
     })
   }
 
+  /**
+   * For what shall act by a token that its setter names by id only: it must be the caller's own, with no scope that the caller
+   * lacks. Where the vault has no copy (it was shown again, or is older than the vault's) the caller has to show the token.
+   */
+  async lend(caller: Caller, id: string): Promise<void> {
+    const pat = await this.deps.store.get(caller, id)
+    if (!pat || pat.revokedAt !== null) throw new AppError("invalid", "no such token in this project", { code: "AUTOMATION_PAT" })
+    if (pat.userId !== caller.userId) {
+      const sentence = "this is somebody else's token; whoever holds it can send it as automation_bearer"
+      throw new AppError("forbidden", sentence, { code: "NOT_THE_OWNER" })
+    }
+    checkCovers(caller, pat.scopes)
+    if ((await this.deps.vault.get(caller.tenantId, secretName(id))) === null) {
+      const sentence = "the vault holds no copy of this token; send the token itself once as automation_bearer"
+      throw new AppError("unavailable", sentence, { code: "pat_secret_not_in_vault" })
+    }
+  }
+
   /** The owner or an admin of the project; with it all tokens that it made. Again does nothing. */
   async revoke(caller: Caller, id: string): Promise<void> {
     const { store, access, clock } = this.deps

@@ -1,5 +1,6 @@
 import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
+import { idempotencyKeyOf } from "../../http/idempotency.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, READ_WORKFLOWS, RUN_WORKFLOWS } from "../../http/permission.ts"
 import { waitMsOf } from "../../http/prefer.ts"
@@ -70,7 +71,7 @@ export const runRoutes = (deps: RunRoutesDeps) =>
       "/workflows/:id/command",
       ({ caller, params, body, request }) =>
         deps.commands.execute(caller, params.id, body.command, (body.params ?? {}) as JsonObject, {
-          idempotencyKey: keyOf(request.headers.get("idempotency-key")),
+          idempotencyKey: idempotencyKeyOf(request.headers),
           waitMs: waitMsOf(request.headers.get("prefer")),
         }),
       {
@@ -151,10 +152,4 @@ function filterOf(query: { status?: string | string[]; since?: string }) {
 /** A day, or RFC 3339; NaN for anything else that `Date.parse` would guess at. */
 function momentOf(text: string): number {
   return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : Number.NaN
-}
-
-function keyOf(header: string | null): string | null {
-  if (header === null || header === "") return null
-  if (header.length <= 300) return header
-  throw new AppError("bad_request", "Idempotency-Key has at most 300 characters")
 }

@@ -1,12 +1,12 @@
 import type { Plan } from "../../engine/graph.ts"
 import { buildInput } from "../../engine/start-input.ts"
 import type { Identity, RunFacts } from "../../engine/state.ts"
+import { checkedCallbackUrl } from "../../http/callback-url.ts"
 import { type Caller, insufficientScope } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
-import { URL_MAX_CHARS } from "../../kernel/limits.ts"
 import { type AlsoStored, type Idempotency, type NewRun, RunExists } from "../../runtime/ports.ts"
 import type { Runs } from "../../runtime/runs.ts"
 import type { WorkflowService } from "../workflows/service.ts"
@@ -53,20 +53,23 @@ export class RunStarts {
     // A repeated start answers what the first one did, whatever became of the workflow since.
     const before = await this.#earlier(starter, workflowId, runId, idempotency)
     if (before) return answerOf(before)
-    const { version, plan, runSetup, inputSchema } = await this.deps.workflows.versionToRun(workflow, asked)
+    const { version, plan, runSetup, inputSchema, readsWebhookPayload } = await this.deps.workflows.versionToRun(workflow, asked)
     requireToolScope(starter, plan)
     const identity = identityOf(params)
     const callbackUrl = callbackUrlOf(params)
+    const triggerType = textParam(params, "trigger_type") ?? "api"
+    const payload = triggerType === "webhook" && readsWebhookPayload ? params.trigger_payload : undefined
+    const withAlias = payload === undefined ? params : { webhook_payload: payload, ...params }
     const facts: RunFacts = {
       runId: options.runId ?? runId ?? this.deps.ids.uuid(),
       tenantId: starter.tenantId,
       projectId: starter.projectId,
       workflowId,
       version,
-      triggerType: textParam(params, "trigger_type") ?? "api",
+      triggerType,
       userId: starter.userId,
       startedAt: this.deps.clock.now(),
-      input: buildInput(params, runSetup, inputSchema),
+      input: buildInput(withAlias, runSetup, inputSchema),
       excludedStepIds: excludedOf(params),
       parent: null,
     }
@@ -102,16 +105,6 @@ export class RunStarts {
     if (row.workflowId === workflowId && row.projectId === starter.projectId && row.tenantId === starter.tenantId) return row
     throw new AppError("conflict", "this run_id was used for another run; choose a new one", { code: "RUN_ID_TAKEN" })
   }
-}
-
-/** Throws `bad_request` for what nothing could be sent to. Which addresses are allowed is judged when it is sent. */
-export function checkedCallbackUrl(text: string): string {
-  const url = text.length <= URL_MAX_CHARS ? URL.parse(text) : null
-  if (!url || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
-    const sentence = "callback_url must be an http or https address without a user name and password"
-    throw new AppError("bad_request", `invalid request body: ${sentence}`, { code: "INVALID_BODY" })
-  }
-  return text
 }
 
 /** Tools need their own scope (contract G-1), inside loops as well; what a called workflow does cannot be known here. */

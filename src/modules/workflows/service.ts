@@ -44,10 +44,13 @@ export interface VersionToRun {
   readonly plan: Plan
   readonly runSetup: RunSetup | null
   readonly inputSchema: Json | null
+  /** Its graph knows a webhook's payload also by its older name (contract C-2), under which it is stored only then. */
+  readonly readsWebhookPayload: boolean
 }
 
 interface Compiled {
   readonly plan: Plan
+  readonly readsWebhookPayload: boolean
   /** What this program stores but could not run as its author meant it. */
   readonly refusal: Issue | null
 }
@@ -158,10 +161,10 @@ export class WorkflowService implements PlanSource {
     if (row.version === null) {
       throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${row.latestVersion}`)
     }
-    const { plan, refusal } = await this.#compiled(row.id, row.version)
+    const { plan, refusal, readsWebhookPayload } = await this.#compiled(row.id, row.version)
     if (refusal) throw new AppError("invalid", refusal.message, { code: "STEP_TYPE_UNAVAILABLE" })
     const { runSetup, inputSchema } = row
-    return { version: row.version, plan, runSetup, inputSchema }
+    return { version: row.version, plan, runSetup, inputSchema, readsWebhookPayload }
   }
 
   async planOf(workflowId: string, version: number): Promise<Plan> {
@@ -175,7 +178,8 @@ export class WorkflowService implements PlanSource {
     const row = await this.deps.store.version(workflowId, version)
     if (!row) throw new AppError("not_found", `the workflow has no version ${version}`)
     const [refusal = null] = unrunnable(row.graph, this.deps.types)
-    const made = { plan: compilePlan(this.#checked(row.graph), this.deps.types), refusal }
+    const readsWebhookPayload = JSON.stringify(row.graph).includes("webhook_payload")
+    const made = { plan: compilePlan(this.#checked(row.graph), this.deps.types), refusal, readsWebhookPayload }
     const oldest = this.#plans.size >= PLANS_MAX ? this.#plans.keys().next().value : undefined
     if (oldest !== undefined) this.#plans.delete(oldest)
     this.#plans.set(key, made)
