@@ -31,7 +31,18 @@ const settings = {
   ),
 }
 
-export const createSubscriptionShape = t.Object({ workflow_id: t.String(), name: t.Optional(name), ...settings })
+export const createSubscriptionShape = t.Object({
+  workflow_id: t.String(),
+  name: t.Optional(name),
+  ...settings,
+  signing_secret: t.Optional(
+    t.String({
+      minLength: 10,
+      maxLength: 200,
+      description: "One that the senders have already, of a subscription that moves here. Default: a new one.",
+    }),
+  ),
+})
 export const patchSubscriptionShape = t.Object({ name: t.Optional(name), ...settings })
 
 export const subscriptionShape = t.Object({

@@ -71,6 +71,8 @@ export class Ingress {
   /** The same answer whatever is wrong; the subscription's owner can read what it was. */
   async #judge(subscription: SubscriptionRow, headers: Headers, body: Uint8Array, now: number): Promise<Good> {
     const secrets = await this.deps.secrets.good(subscription, now)
+    // They go together with the row: it may have gone between the two looks.
+    if (secrets.length === 0 && !(await this.deps.store.ofAddress(subscription.id))) throw noSuchAddress()
     const verdict = verifySignature(headers.get("x-agentruntime-signature"), body, secrets, now)
     if (!verdict.good) throw this.#refused(subscription, verdict.why, now)
     const starter = await this.#starter(subscription, verdict.scheme, headers)

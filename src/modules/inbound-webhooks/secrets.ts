@@ -13,9 +13,9 @@ export class SigningSecrets {
     private readonly ids: Ids,
   ) {}
 
-  /** Of a new subscription. */
-  async make(tenantId: string, id: string, tx: Writer): Promise<string> {
-    const secret = `whsec_${this.ids.secret(SECRET_BYTES)}`
+  /** Of a new subscription; `wanted`: one that its senders have already. */
+  async make(tenantId: string, id: string, wanted: string | null, tx: Writer): Promise<string> {
+    const secret = wanted ?? `whsec_${this.ids.secret(SECRET_BYTES)}`
     await this.vault.put(tenantId, presentName(id), secret, tx)
     return secret
   }
@@ -25,7 +25,7 @@ export class SigningSecrets {
     const present = await this.vault.get(tenantId, presentName(id), tx)
     if (keepPrevious && present !== null) await this.vault.put(tenantId, previousName(id), present, tx)
     else await this.vault.delete(tenantId, previousName(id), tx)
-    return await this.make(tenantId, id, tx)
+    return await this.make(tenantId, id, null, tx)
   }
 
   async delete(tenantId: string, id: string, tx: Writer): Promise<void> {

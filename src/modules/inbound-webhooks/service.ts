@@ -55,7 +55,7 @@ export class InboundWebhookService {
     return this.#answer(await this.#row(caller, id))
   }
 
-  async create(caller: Caller, workflowId: string, wish: SubscriptionWish) {
+  async create(caller: Caller, workflowId: string, wish: SubscriptionWish & { readonly signing_secret?: string }) {
     const { store, secrets, workflows, clock, ids } = this.deps
     const workflow = await workflows.row(caller, workflowId)
     if (workflow.status === "archived") throw new AppError("conflict", "the workflow is archived", { code: "WORKFLOW_ARCHIVED" })
@@ -86,7 +86,7 @@ export class InboundWebhookService {
         throw new AppError("conflict", sentence, { code: "SUBSCRIPTION_LIMIT" })
       }
       await store.insert(row, tx)
-      return await secrets.make(row.tenantId, row.id, tx)
+      return await secrets.make(row.tenantId, row.id, wish.signing_secret ?? null, tx)
     })
     return { ...this.#answer(row), signing_secret: secret }
   }
