@@ -16,7 +16,7 @@ export async function startRun(server: Server, workflowId: string): Promise<stri
   return String((await post(server, `/v1/workflows/${workflowId}/command`, { command: "start" })).run_id)
 }
 
-async function post({ url, token }: Server, path: string, body: object): Promise<JsonObject> {
+export async function post({ url, token }: Server, path: string, body: object): Promise<JsonObject> {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
   const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) })
   const answer = (await response.json()) as JsonObject

@@ -34,11 +34,12 @@ export class Connection {
     return connection
   }
 
-  request(method: string, path: string, body = ""): Promise<Answer> {
+  /** `more`: further header lines, each with its end. */
+  request(method: string, path: string, body = "", more = ""): Promise<Answer> {
     const length = body === "" ? "" : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
-      this.socket.write(`${method} ${path} HTTP/1.1\r\n${this.headers}${length}\r\n${body}`)
+      this.socket.write(`${method} ${path} HTTP/1.1\r\n${this.headers}${more}${length}\r\n${body}`)
     })
   }
 

@@ -8,6 +8,8 @@ export interface LoadJob {
   readonly forMs: number
   readonly request: { readonly method: string; readonly path: string; readonly body?: string }
   readonly headers?: Readonly<Record<string, string>>
+  /** Each request has an `Idempotency-Key` of its own. */
+  readonly keyed?: true
   /** What a good answer holds. */
   readonly expect?: string
 }
@@ -46,9 +48,12 @@ async function generate(job: LoadJob): Promise<LoadResult> {
   return { perSecond, medianMs: sorted[sorted.length >> 1]!, p99Ms: sorted[Math.floor(sorted.length * 0.99)]! }
 }
 
-async function once(connection: Connection, { request, expect = "" }: LoadJob): Promise<void> {
+const RUN = crypto.randomUUID()
+let requests = 0
+
+async function once(connection: Connection, { request, keyed, expect = "" }: LoadJob): Promise<void> {
   const { method, path, body } = request
-  const answer = await connection.request(method, path, body)
+  const answer = await connection.request(method, path, body, keyed ? `idempotency-key: ${RUN}-${requests++}\r\n` : "")
   if (answer.status !== 200 || !answer.body.includes(expect))
     throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`)
 }

@@ -126,7 +126,7 @@ export async function runMany(runtime: BenchRuntime, inFlight: number, forMs: nu
   return ended / ((performance.now() - started) / 1000)
 }
 
-function newRun(): NewRun {
+export function newRun(): NewRun {
   return {
     facts: {
       runId: Bun.randomUUIDv7(),

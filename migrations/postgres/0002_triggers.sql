@@ -120,7 +120,6 @@ CREATE INDEX "webhook_deliveries_list" ON "webhook_deliveries" USING btree ("sub
 CREATE UNIQUE INDEX "webhook_deliveries_key" ON "webhook_deliveries" USING btree ("subscription_id","dedupe_key") WHERE "webhook_deliveries"."dedupe_key" is not null;--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_parked" ON "webhook_deliveries" USING btree ("subscription_id","status","received_at") WHERE "webhook_deliveries"."reason_code" is not null;--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_retry" ON "webhook_deliveries" USING btree ("retry_at") WHERE "webhook_deliveries"."retry_at" is not null;--> statement-breakpoint
-CREATE INDEX "webhook_deliveries_age" ON "webhook_deliveries" USING btree ("received_at");--> statement-breakpoint
 CREATE INDEX "triggers_workflow" ON "triggers" USING btree ("workflow_id","created_at");--> statement-breakpoint
 CREATE INDEX "triggers_due" ON "triggers" USING btree ("due_at") WHERE "triggers"."due_at" is not null;--> statement-breakpoint
 CREATE INDEX "triggers_event" ON "triggers" USING btree ("project_id","event_type") WHERE "triggers"."event_type" is not null;--> statement-breakpoint

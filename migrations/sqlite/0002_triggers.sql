@@ -42,7 +42,6 @@ CREATE INDEX `webhook_deliveries_list` ON `webhook_deliveries` (`subscription_id
 CREATE UNIQUE INDEX `webhook_deliveries_key` ON `webhook_deliveries` (`subscription_id`,`dedupe_key`) WHERE "webhook_deliveries"."dedupe_key" is not null;--> statement-breakpoint
 CREATE INDEX `webhook_deliveries_parked` ON `webhook_deliveries` (`subscription_id`,`status`,`received_at`) WHERE "webhook_deliveries"."reason_code" is not null;--> statement-breakpoint
 CREATE INDEX `webhook_deliveries_retry` ON `webhook_deliveries` (`retry_at`) WHERE "webhook_deliveries"."retry_at" is not null;--> statement-breakpoint
-CREATE INDEX `webhook_deliveries_age` ON `webhook_deliveries` (`received_at`);--> statement-breakpoint
 CREATE TABLE `triggers` (
 	`id` text PRIMARY KEY NOT NULL,
 	`tenant_id` text NOT NULL,

@@ -1,5 +1,6 @@
 import { and, asc, eq, ne, sql } from "drizzle-orm"
 import type { Database, Reader, Writer } from "./database.ts"
+import { hotSelect } from "./hot-select.ts"
 
 /** A workspace's data key as it lies at rest. */
 export interface WrappedKey {
@@ -13,7 +14,13 @@ const FINGERPRINT = "master_key_fingerprint"
 
 /** The rows behind adapters/vault: ciphertext only, nothing here can open it. Without `tx` a call stands for itself. */
 export class VaultStore {
-  constructor(private readonly db: Database) {}
+  /** Every delivery to a webhook is checked with one. */
+  readonly #findSecret
+
+  constructor(private readonly db: Database) {
+    const { sealed } = db.tables.vaultSecrets
+    this.#findSecret = hotSelect(db, { sealed }, "tenant_id = ? AND name = ?")
+  }
 
   transaction<T>(body: (tx: Writer) => Promise<T>): Promise<T> {
     return this.db.write(body)
@@ -70,8 +77,9 @@ export class VaultStore {
   }
 
   async secret(tenantId: string, name: string, tx?: Writer): Promise<Uint8Array | null> {
+    if (tx === undefined) return (await this.#findSecret([tenantId, name]))[0]?.sealed ?? null
     const { vaultSecrets } = this.db.tables
-    const [row] = await this.#from(tx)
+    const [row] = await tx
       .select({ sealed: vaultSecrets.sealed })
       .from(vaultSecrets)
       .where(and(eq(vaultSecrets.tenantId, tenantId), eq(vaultSecrets.name, name)))

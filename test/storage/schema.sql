@@ -411,8 +411,6 @@ CREATE TABLE `webhook_deliveries` (
 	`redelivered_by` text
 );
 
-CREATE INDEX `webhook_deliveries_age` ON `webhook_deliveries` (`received_at`);
-
 CREATE UNIQUE INDEX `webhook_deliveries_key` ON `webhook_deliveries` (`subscription_id`,`dedupe_key`) WHERE "webhook_deliveries"."dedupe_key" is not null;
 
 CREATE INDEX `webhook_deliveries_list` ON `webhook_deliveries` (`subscription_id`,`received_at`,`id`);

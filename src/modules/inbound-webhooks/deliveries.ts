@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
-import { DELIVERY_KEY_KEPT_MS, PARKED_DELIVERIES_MAX } from "../../kernel/limits.ts"
+import { PARKED_DELIVERIES_MAX } from "../../kernel/limits.ts"
 import { type AlsoStored, RunExists, StartOutdated } from "../../runtime/ports.ts"
 import type { RunStarts, Starter } from "../runs/start.ts"
 import { acceptDelivery, type DeliveryRow, type DeliveryStore, insertDelivery, type Parking } from "./delivery-store.ts"
@@ -28,7 +28,7 @@ export class Deliveries {
   constructor(private readonly deps: DeliveriesDeps) {}
 
   /**
-   * `row` as it came. `taken`: another delivery came under its key meanwhile. `gone`: the subscription was deleted or switched
+   * `row` as it came; `freeBefore` as of `insertDelivery`. `taken`: another delivery came under its key meanwhile. `gone`: the subscription was deleted or switched
    * off. Throws `AppError` when nothing could be stored.
    */
   async take(
@@ -36,8 +36,8 @@ export class Deliveries {
     starter: Starter,
     row: DeliveryRow,
     payload: JsonObject,
+    freeBefore: number | null,
   ): Promise<Fate | "taken" | "gone"> {
-    const freeBefore = row.receivedAt - DELIVERY_KEY_KEPT_MS
     const also = insertDelivery(row, freeBefore, "enabled")
     let refusal: AppError | null
     try {
@@ -76,7 +76,7 @@ export class Deliveries {
       redeliveryOf: row.redeliveryOf ?? row.id,
       redeliveredBy: by,
     }
-    const refusal = await this.#start(subscription, starter, again.runId, payloadOf(row), insertDelivery(again, 0, "there"))
+    const refusal = await this.#start(subscription, starter, again.runId, payloadOf(row), insertDelivery(again, null, "there"))
     if (refusal) throw refusal
     return { status: "accepted", id: again.id, runId: again.runId }
   }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, lt, lte } from "drizzle-orm"
+import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, lte, min } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { AlsoStored } from "../../runtime/ports.ts"
 import { type Database, MissingValue, UniqueViolation } from "../../storage/database.ts"
@@ -34,8 +34,12 @@ const FREE_KEY =
   "UPDATE webhook_deliveries SET dedupe_key = NULL WHERE subscription_id = ? AND dedupe_key = ? AND received_at <= ?"
 const ACCEPT = `UPDATE webhook_deliveries SET status = 'accepted', reason_code = NULL, reason = NULL, retry_at = NULL WHERE id = ?`
 
-/** `dedupe_key` of an earlier one that was received before `freeBefore` gives way. */
-export function insertDelivery(row: DeliveryRow, freeBefore: number, whenever: "enabled" | "there"): readonly AlsoStored[] {
+/** `freeBefore`: an earlier one, received at that moment or before, gives its key away; null: there is none. */
+export function insertDelivery(
+  row: DeliveryRow,
+  freeBefore: number | null,
+  whenever: "enabled" | "there",
+): readonly AlsoStored[] {
   const sql = whenever === "enabled" ? INSERT_WHILE_ENABLED : INSERT_WHILE_THERE
   const insert = {
     sql,
@@ -45,7 +49,7 @@ export function insertDelivery(row: DeliveryRow, freeBefore: number, whenever: "
       row.subscriptionId,
     ],
   }
-  if (row.dedupeKey === null) return [insert]
+  if (row.dedupeKey === null || freeBefore === null) return [insert]
   return [{ sql: FREE_KEY, params: [row.subscriptionId, row.dedupeKey, freeBefore] }, insert]
 }
 
@@ -57,7 +61,7 @@ export interface DeliveryStore {
   /** Under a key that still counts, or did until lately. */
   earlier(subscriptionId: string, key: string): Promise<EarlierDelivery | null>
   /** `taken`: another delivery has the key. `gone`: the subscription is not there, or not enabled. */
-  park(row: DeliveryRow, freeBefore: number): Promise<"parked" | "taken" | "gone">
+  park(row: DeliveryRow, freeBefore: number | null): Promise<"parked" | "taken" | "gone">
   /** Of one that is parked already. */
   parkAgain(id: string, parking: Parking): Promise<void>
   find(subscriptionId: string, id: string): Promise<DeliveryRow | null>
@@ -78,14 +82,14 @@ export interface DeliveryStore {
 export function createDeliveryStore(db: Database): DeliveryStore {
   const { webhookDeliveries: deliveries } = db.tables
   const { body: _body, headers: _headers, ...head } = getTableColumns(deliveries)
-  const { id, bodyHash, receivedAt, status, runId, reasonCode, reason } = deliveries
+  const { id, subscriptionId, bodyHash, receivedAt, status, runId, reasonCode, reason } = deliveries
   const findEarlier = hotSelect(
     db,
     { id, bodyHash, receivedAt, status, runId, reasonCode, reason },
     "subscription_id = ? AND dedupe_key = ?",
   )
-  const isParked = (subscriptionId: string) =>
-    and(eq(deliveries.subscriptionId, subscriptionId), eq(deliveries.status, "parked"), isNotNull(deliveries.reasonCode))
+  const isParked = (ofWhich: string) =>
+    and(eq(subscriptionId, ofWhich), eq(deliveries.status, "parked"), isNotNull(deliveries.reasonCode))
 
   /** In slices, with the writer let go between them. */
   async function deleteAll(where: ReturnType<typeof and>): Promise<number> {
@@ -99,8 +103,8 @@ export function createDeliveryStore(db: Database): DeliveryStore {
   }
 
   return {
-    async earlier(subscriptionId, key) {
-      const [row] = await findEarlier([subscriptionId, key])
+    async earlier(ofWhich, key) {
+      const [row] = await findEarlier([ofWhich, key])
       return row ?? null
     },
 
@@ -124,34 +128,28 @@ export function createDeliveryStore(db: Database): DeliveryStore {
       })
     },
 
-    async find(subscriptionId, deliveryId) {
+    async find(ofWhich, deliveryId) {
       const [row] = await db.read
         .select()
         .from(deliveries)
-        .where(and(eq(deliveries.subscriptionId, subscriptionId), eq(id, deliveryId)))
+        .where(and(eq(subscriptionId, ofWhich), eq(id, deliveryId)))
       return row ?? null
     },
 
-    async page(subscriptionId, wanted, { limit, offset }) {
-      const all = eq(deliveries.subscriptionId, subscriptionId)
-      const where =
-        wanted === "parked" ? isParked(subscriptionId) : wanted === null ? all : and(all, eq(deliveries.status, wanted))
+    async page(ofWhich, wanted, { limit, offset }) {
+      const all = eq(subscriptionId, ofWhich)
+      const where = wanted === "parked" ? isParked(ofWhich) : wanted === null ? all : and(all, eq(deliveries.status, wanted))
       const rows = db.read.select(head).from(deliveries).where(where).orderBy(desc(receivedAt), desc(id))
       return { items: await rows.limit(limit).offset(offset), total: await db.read.$count(deliveries, where) }
     },
 
-    async parkedReach(subscriptionId, max) {
-      const rows = db.read.select({ id }).from(deliveries).where(isParked(subscriptionId))
+    async parkedReach(ofWhich, max) {
+      const rows = db.read.select({ id }).from(deliveries).where(isParked(ofWhich))
       return (await rows.limit(1).offset(max - 1)).length > 0
     },
 
-    async parked(subscriptionId, limit) {
-      return await db.read
-        .select()
-        .from(deliveries)
-        .where(isParked(subscriptionId))
-        .orderBy(asc(receivedAt), asc(id))
-        .limit(limit)
+    async parked(ofWhich, limit) {
+      return await db.read.select().from(deliveries).where(isParked(ofWhich)).orderBy(asc(receivedAt), asc(id)).limit(limit)
     },
 
     async due(now, limit) {
@@ -163,13 +161,24 @@ export function createDeliveryStore(db: Database): DeliveryStore {
         .limit(limit)
     },
 
-    async forget(subscriptionId) {
-      await deleteAll(eq(deliveries.subscriptionId, subscriptionId))
+    async forget(ofWhich) {
+      await deleteAll(eq(subscriptionId, ofWhich))
     },
 
     async sweep(acceptedBefore, parkedBefore) {
-      const accepted = await deleteAll(and(lt(receivedAt, acceptedBefore), eq(status, "accepted")))
-      return accepted + (await deleteAll(and(lt(receivedAt, parkedBefore), eq(status, "parked"))))
+      let total = 0
+      // From one subscription to the next, also of those that were deleted: each is one range of the list's index.
+      for (let last = ""; ; ) {
+        const [next] = await db.read
+          .select({ id: min(subscriptionId) })
+          .from(deliveries)
+          .where(gt(subscriptionId, last))
+        if (!next?.id) return total
+        last = next.id
+        const ofNext = eq(subscriptionId, last)
+        total += await deleteAll(and(ofNext, lt(receivedAt, acceptedBefore), eq(status, "accepted")))
+        total += await deleteAll(and(ofNext, lt(receivedAt, parkedBefore), eq(status, "parked")))
+      }
     },
   }
 }

@@ -94,9 +94,11 @@ export class Ingress {
   async #take(subscription: SubscriptionRow, starter: Caller, row: DeliveryRow, payload: JsonObject): Promise<IngressBody> {
     const { deps } = this
     for (let tried = 0; ; tried++) {
-      const earlier = await this.#earlier(row)
-      if (earlier) return await this.#again(subscription, starter, row, earlier)
-      const fate = await deps.deliveries.take(subscription, starter, row, payload)
+      const { dedupeKey: key, receivedAt } = row
+      const earlier = key === null ? null : await deps.deliveryStore.earlier(subscription.id, key)
+      const keyFreeBefore = receivedAt - DELIVERY_KEY_KEPT_MS
+      if (earlier && earlier.receivedAt > keyFreeBefore) return await this.#again(subscription, starter, row, earlier)
+      const fate = await deps.deliveries.take(subscription, starter, row, payload, earlier && keyFreeBefore)
       if (fate === "gone") throw noSuchAddress()
       // Another process took one under the same key: its row is there now.
       if (fate === "taken") {
@@ -106,11 +108,6 @@ export class Ingress {
       deps.count(fate.status)
       return answerOf(subscription, fate)
     }
-  }
-
-  async #earlier({ subscriptionId, dedupeKey, receivedAt }: DeliveryRow): Promise<EarlierDelivery | null> {
-    const earlier = dedupeKey === null ? null : await this.deps.deliveryStore.earlier(subscriptionId, dedupeKey)
-    return earlier && earlier.receivedAt > receivedAt - DELIVERY_KEY_KEPT_MS ? earlier : null
   }
 
   /** A repeated delivery starts nothing; one that is parked is tried again, now that its sender insists. */

@@ -1,6 +1,7 @@
 import type { Vault } from "../../adapters/vault/vault.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import type { Writer } from "../../storage/database.ts"
+import { InTurn } from "../../storage/in-turn.ts"
 import type { SubscriptionRow } from "./store.ts"
 
 /** 32 bytes of randomness; the whole text is the key (contract §6.2). */
@@ -8,6 +9,8 @@ const SECRET_BYTES = 32
 
 /** Signing secrets of subscriptions, in the vault: the present one, and for a while the one before. */
 export class SigningSecrets {
+  readonly #inTurn = new InTurn<readonly string[]>()
+
   constructor(
     private readonly vault: Vault<Writer>,
     private readonly ids: Ids,
@@ -34,9 +37,14 @@ export class SigningSecrets {
   }
 
   /** Those that are good now. */
-  async good({ tenantId, id, previousSecretUntil }: SubscriptionRow, now: number): Promise<readonly string[]> {
+  good({ tenantId, id, previousSecretUntil, updatedAt }: SubscriptionRow, now: number): Promise<readonly string[]> {
     const names =
       previousSecretUntil !== null && now < previousSecretUntil ? [presentName(id), previousName(id)] : [presentName(id)]
+    // A rotation changes the row, too.
+    return this.#inTurn.read(`${updatedAt} ${names.join(" ")}`, () => this.#read(tenantId, names))
+  }
+
+  async #read(tenantId: string, names: readonly string[]): Promise<readonly string[]> {
     const secrets: string[] = []
     for (const name of names) {
       const secret = await this.vault.get(tenantId, name)

@@ -25,6 +25,8 @@ export function verifySignature(header: string | null, body: Uint8Array, secrets
 
 /** Other parts are ignored; one that comes twice could be read in two ways. */
 function timestampParts(header: string): { readonly seconds: string; readonly hex: string } | null {
+  const usual = /^t=([1-9]\d{0,11}),v1=([0-9a-f]{64})$/.exec(header)
+  if (usual) return { seconds: usual[1] ?? "", hex: usual[2] ?? "" }
   const given = new Map<string, string>()
   for (const part of header.split(",")) {
     const [name = "", ...value] = part.trim().split("=")

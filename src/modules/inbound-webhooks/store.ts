@@ -2,6 +2,7 @@ import { and, count, desc, eq, getTableColumns, sql } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { Database, Writer } from "../../storage/database.ts"
 import { hotSelect } from "../../storage/hot-select.ts"
+import { InTurn } from "../../storage/in-turn.ts"
 import type { Tables } from "../../storage/tables.ts"
 
 export type SubscriptionRow = Tables["inboundSubscriptions"]["$inferSelect"]
@@ -43,16 +44,24 @@ export interface SubscriptionStore {
 export function createSubscriptionStore(db: Database): SubscriptionStore {
   const { inboundSubscriptions: subscriptions } = db.tables
   const findOne = hotSelect(db, getTableColumns(subscriptions), "id = ?")
+  const addresses = new InTurn<SubscriptionRow | null>()
   const inProject = ({ tenantId, projectId }: ProjectKey) =>
     and(eq(subscriptions.tenantId, tenantId), eq(subscriptions.projectId, projectId))
 
   return {
-    transaction: body => db.write(body),
-
-    async ofAddress(id) {
-      const [row] = await findOne([id])
-      return row ?? null
+    async transaction(body) {
+      try {
+        return await db.write(body)
+      } finally {
+        addresses.clear()
+      }
     },
+
+    ofAddress: id =>
+      addresses.read(id, async () => {
+        const [row] = await findOne([id])
+        return row ?? null
+      }),
 
     async find(key, id, tx) {
       const [row] = await (tx ?? db.read)
@@ -105,6 +114,7 @@ export function createSubscriptionStore(db: Database): SubscriptionStore {
           await tx.update(subscriptions).set(changes).where(eq(subscriptions.id, id))
         }
       })
+      addresses.clear()
     },
   }
 }

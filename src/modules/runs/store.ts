@@ -29,6 +29,7 @@ export function createRunStore(db: Database): RunStore {
   const columns = runColumns(runs)
   // Every look at a run begins with this one.
   const findOne = hotSelect(db, columns, "id = ?")
+  const findByKey = hotSelect(db, columns, "project_id = ? AND idempotency_key = ?")
   /** Nothing changes any more in the row of a run that ended; who deletes runs must forget them here. */
   const ended = new Map<string, RunRow>()
 
@@ -59,15 +60,12 @@ export function createRunStore(db: Database): RunStore {
     },
 
     async findAnywhere(runId) {
-      const [row] = await db.read.select(columns).from(runs).where(eq(runs.id, runId))
+      const [row] = await findOne([runId])
       return row ?? null
     },
 
     async findByIdempotencyKey(projectId, key) {
-      const [row] = await db.read
-        .select(columns)
-        .from(runs)
-        .where(and(eq(runs.projectId, projectId), eq(runs.idempotencyKey, key)))
+      const [row] = await findByKey([projectId, key])
       return row ?? null
     },
 

@@ -71,7 +71,6 @@ export const defineWebhooks = (k: ColumnKit) => {
       k.unique("webhook_deliveries_key").on(t.subscriptionId, t.dedupeKey).where(isNotNull(t.dedupeKey)),
       k.index("webhook_deliveries_parked").on(t.subscriptionId, t.status, t.receivedAt).where(isNotNull(t.reasonCode)),
       k.index("webhook_deliveries_retry").on(t.retryAt).where(isNotNull(t.retryAt)),
-      k.index("webhook_deliveries_age").on(t.receivedAt),
     ],
   )
 
