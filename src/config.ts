@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
+import { type AllowEntry, parseAllowEntry } from "./kernel/allow-entry.ts"
 import { messageOf } from "./kernel/errors.ts"
 import { isJsonObject } from "./kernel/json.ts"
 
@@ -17,6 +18,8 @@ export interface Setting<T> {
   readonly expected: string
   /** Undefined when the value does not fit. Environment and flags give text, the file gives TOML values. */
   readonly read: (value: unknown) => T | undefined
+  /** Of a bad list: the entry that is at fault, for the error. */
+  readonly badEntry?: (value: unknown) => unknown
 }
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"] as const
@@ -42,6 +45,9 @@ export const SETTINGS = {
     "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
   ),
   "sqlite.max_database_mb": integer(1024, 1, 1_000_000, "What each SQLite database of a project may grow to, in MiB."),
+  "egress.allow": allowList(
+    "What outgoing requests may reach besides the public internet: names, addresses and networks, comma-separated.",
+  ),
   "lua.children": {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",
@@ -105,7 +111,7 @@ export function readConfig(sources: ConfigSources): Config {
     ]
     const [value, origin] = given.find(([v]) => v !== undefined) ?? [undefined, ""]
     const read = value === undefined ? setting.default : setting.read(value)
-    if (read === undefined) problems.push(`${origin} must be ${setting.expected}, but is ${JSON.stringify(value)}`)
+    if (read === undefined) problems.push(`${origin} must be ${setting.expected}, but ${found(setting, value)}`)
     config[key] = read
   }
   if (problems.length > 0) throw new ConfigError(problems)
@@ -172,6 +178,11 @@ function flatten(prefix: string, value: unknown, into: Map<string, unknown>): vo
   }
 }
 
+function found({ badEntry }: Setting<unknown>, value: unknown): string {
+  const entry = badEntry?.(value)
+  return entry === undefined ? `is ${JSON.stringify(value)}` : `has the entry ${JSON.stringify(entry)}`
+}
+
 function text(value: string, description: string): Setting<string> {
   return { default: value, description, expected: "text", read: v => (typeof v === "string" && v !== "" ? v : undefined) }
 }
@@ -188,6 +199,21 @@ function paths(description: string): Setting<readonly string[]> {
     return trimmed.includes("") ? undefined : trimmed.map(p => resolve(p))
   }
   return { default: [], description, expected: "a list of paths", read }
+}
+
+function allowList(description: string): Setting<readonly AllowEntry[]> {
+  const entries = (v: unknown): unknown[] => (Array.isArray(v) ? v : typeof v === "string" ? v.split(",") : [v])
+  const parse = (entry: unknown) => (typeof entry === "string" ? parseAllowEntry(entry.trim()) : null)
+  return {
+    default: [],
+    description,
+    expected: "a list of host, host:port or CIDR",
+    read: v => {
+      const parsed = entries(v).map(parse)
+      return parsed.every(entry => entry !== null) ? parsed : undefined
+    },
+    badEntry: v => entries(v).find(entry => parse(entry) === null),
+  }
 }
 
 function integer(value: number, from: number, to: number, description: string): Setting<number> {

@@ -106,6 +106,14 @@ describe("one name everywhere", () => {
       "runs.stall_limit_s": ["1", "1", 1],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
+      "egress.allow": [
+        "ollama.lan, 10.0.0.0/8",
+        '["ollama.lan", "10.0.0.0/8"]',
+        [
+          { kind: "name", host: "ollama.lan", port: null },
+          { kind: "network", address: "10.0.0.0", prefix: 8, family: "ipv4", port: null },
+        ],
+      ],
       "lua.children": ["64", "64", 64],
       "inbound_webhooks.enabled": ["no", "false", false],
       "inbound_webhooks.rate_per_minute": ["120", "120", 120],
@@ -122,6 +130,24 @@ describe("one name everywhere", () => {
       rmSync(join(folder, "agentruntime.toml"), { force: true })
     }
   })
+})
+
+test("what outgoing requests may reach is named by host, host and port, or network", () => {
+  const given = "Tools.Example., tools.example:8080, 10.1.2.3, 10.1.2.3:81, 10.0.0.0/8, ::1, [::1]:80, [fd00::1], fd00::/8"
+  const network = (address: string, prefix: number, family: string, port: number | null = null) => {
+    return { kind: "network", address, prefix, family, port }
+  }
+  expect(read({ flags: { "egress.allow": given } })["egress.allow"]).toEqual([
+    { kind: "name", host: "tools.example", port: null },
+    { kind: "name", host: "tools.example", port: 8080 },
+    network("10.1.2.3", 32, "ipv4"),
+    network("10.1.2.3", 32, "ipv4", 81),
+    network("10.0.0.0", 8, "ipv4"),
+    network("::1", 128, "ipv6"),
+    network("::1", 128, "ipv6", 80),
+    network("fd00::1", 128, "ipv6"),
+    network("fd00::", 8, "ipv6"),
+  ] as never)
 })
 
 describe("the file", () => {
@@ -190,6 +216,15 @@ describe("bad settings", () => {
     for (const problem of found) expect(problem).toContain("is not a setting; known are data, host, port")
   })
 
+  test("of a list name the entry that is wrong", () => {
+    expect(problems({ flags: { "egress.allow": "a.example, *.example.com, 10.0.0.0/8" } })).toEqual([
+      '--egress-allow must be a list of host, host:port or CIDR, but has the entry " *.example.com"',
+    ])
+    expect(problems({ toml: 'egress.allow = ["a.example", 7]' })).toEqual([
+      "egress.allow in the configuration file must be a list of host, host:port or CIDR, but has the entry 7",
+    ])
+  })
+
   test("do not hide each other: an unknown one and a bad one are both told", () => {
     expect(problems({ toml: "prot = 1\nport = -1" })).toHaveLength(2)
   })
@@ -210,6 +245,21 @@ describe("bad settings", () => {
     ["auth.trust_proxy", "constructor"],
     ["auth.trust_proxy", "__proto__"],
     ["sqlite.roots", "/a,,/b"],
+    ["egress.allow", ""],
+    ["egress.allow", "a.example,,b.example"],
+    ["egress.allow", "*.example.com"],
+    ["egress.allow", "https://a.example"],
+    ["egress.allow", "a.example/path"],
+    ["egress.allow", "a.example:0"],
+    ["egress.allow", "a.example:65536"],
+    ["egress.allow", "me@a.example"],
+    ["egress.allow", "10.0.0.0/33"],
+    ["egress.allow", "10.0.0/8"],
+    ["egress.allow", "::1/129"],
+    ["egress.allow", "[a.example]:80"],
+    ["egress.allow", "0x7f.1"],
+    ["egress.allow", "127.1"],
+    ["egress.allow", "a b.example"],
   ])("%s = %j", (key, value) => {
     expect(problems({ flags: { [key]: value } })).toHaveLength(1)
   })

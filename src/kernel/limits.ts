@@ -136,3 +136,11 @@ export const CHILD_RESTART_MAX_MS = 5_000
 export const CHILD_START_ATTEMPTS = 3
 /** Scripts of one project that may wait for a child; one more is refused. */
 export const LUA_WAITING_MAX = 10_000
+
+/** An outgoing request: its name, connection and TLS; all of it, redirects included; and the bytes of its answer. */
+export const EGRESS_CONNECT_MAX_MS = 10_000
+export const EGRESS_TOTAL_MAX_MS = 120_000
+export const EGRESS_ANSWER_MAX_BYTES = 32 * MIB
+export const EGRESS_REDIRECTS_MAX = 5
+/** Shorter than most servers keep an idle connection. */
+export const EGRESS_IDLE_MAX_MS = 4_000
