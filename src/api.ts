@@ -3,6 +3,7 @@ import type { Gate } from "./http/gate.ts"
 import { healthRoutes } from "./http/health.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
+import { callbackRoutes } from "./modules/callbacks/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
@@ -27,7 +28,8 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof taskRoutes>[0] &
   Parameters<typeof mcpRoutes>[0] &
   Parameters<typeof inboundWebhookRoutes>[0] &
-  Parameters<typeof ingressRoutes>[0]
+  Parameters<typeof ingressRoutes>[0] &
+  Parameters<typeof callbackRoutes>[0]
 
 /** Every route, one line a module. */
 export const api = (deps: ApiDeps) =>
@@ -46,5 +48,6 @@ export const api = (deps: ApiDeps) =>
     .use(mcpProfileRoutes(deps))
     .use(inboundWebhookRoutes(deps))
     .use(ingressRoutes(deps))
+    .use(callbackRoutes(deps))
 
 export type Api = ReturnType<typeof api>

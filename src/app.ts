@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { Elysia } from "elysia"
 import type { Logger } from "pino"
+import { createEgress } from "./adapters/egress/egress.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
@@ -23,6 +24,10 @@ import { Origins } from "./modules/auth/origins.ts"
 import { createPasswords } from "./modules/auth/password.ts"
 import { AuthService } from "./modules/auth/service.ts"
 import { AuthStore } from "./modules/auth/store.ts"
+import { CallbackSecrets } from "./modules/callbacks/secrets.ts"
+import { createCallbackSender } from "./modules/callbacks/sender.ts"
+import { CallbackService } from "./modules/callbacks/service.ts"
+import { CallbackStore } from "./modules/callbacks/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import { createMcpService } from "./modules/mcp/service.ts"
@@ -62,6 +67,7 @@ import { VaultStore } from "./storage/vault-store.ts"
 const WAKE_EVERY_MS = 250
 /** How often parked deliveries that can be tried again are looked for. */
 const DELIVERIES_EVERY_MS = 2_000
+const CALLBACKS_EVERY_MS = 500
 const SWEEP_EVERY_MS = 3_600_000
 const GUARD_EVERY_MS = 2_000
 /** Less room than this, and starts will soon be refused. */
@@ -99,6 +105,7 @@ export async function createApp(deps: AppDeps) {
   const pats = new PatService({ store: new PatStore(db), vault, access, clock, ids })
   const tenants = new TenantService({ store: new TenantStore(db), access, auth, pats, clock, ids })
 
+  const egress = createEgress({ allow: config["egress.allow"] })
   const lua = createLuaSandbox({ command: selfCommand(), size: config["lua.children"] })
   const sqliteChildren = createChildPool({
     command: [...selfCommand(), "__child", "sqlite"],
@@ -162,6 +169,11 @@ export async function createApp(deps: AppDeps) {
     keepParkedDays: config["inbound_webhooks.keep_parked_days"],
     count: () => {},
   })
+  const callbackStore = new CallbackStore(db)
+  const secrets = new CallbackSecrets({ store: callbackStore, vault, ids })
+  const callbacks = new CallbackService({ store: callbackStore, secrets, clock })
+  const sending = { store: callbackStore, secrets, runs, egress, clock, random: Math.random, version: deps.version, log }
+  const callbackSender = createCallbackSender(sending)
 
   const streams = new EventStreams({ feed, plans: workflows, service, workflows })
 
@@ -180,8 +192,8 @@ export async function createApp(deps: AppDeps) {
   const edge = createEdge({ log, newId: () => ids.uuid(), now: () => clock.now(), translate: storageError })
   const modules = {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
-    ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
+    ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -217,6 +229,8 @@ export async function createApp(deps: AppDeps) {
         startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
         startLoop("deliveries", DELIVERIES_EVERY_MS, () => webhooks.retry(clock.now()), log),
         startLoop("delivery-sweep", SWEEP_EVERY_MS, () => webhooks.sweep(clock.now()), log),
+        startLoop("callbacks", CALLBACKS_EVERY_MS, () => callbackSender.round(clock.now()), log),
+        startLoop("sweep of callbacks", SWEEP_EVERY_MS, () => callbacks.sweep(clock.now()), log),
       ]
       state = "ready"
       return resumed
@@ -232,6 +246,8 @@ export async function createApp(deps: AppDeps) {
     async stop(): Promise<number> {
       this.drain()
       await Promise.all(loops.map(l => l.stop()))
+      await callbackSender.close()
+      egress.close()
       const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
       // A lease runs out by itself, and the last uses of tokens are minutes at most.
       await ifThereIsRoom(() => leases.release(deps.bootId))

@@ -144,3 +144,15 @@ export const EGRESS_ANSWER_MAX_BYTES = 32 * MIB
 export const EGRESS_REDIRECTS_MAX = 5
 /** Shorter than most servers keep an idle connection. */
 export const EGRESS_IDLE_MAX_MS = 4_000
+
+/** Callbacks under way at a time, in all and to one host, so that one that does not answer does not hold the others up. */
+export const CALLBACKS_PARALLEL_MAX = 16
+export const CALLBACKS_PER_HOST_MAX = 4
+/** A receiver has so long to take a callback; work that takes longer is done after the answer. */
+export const CALLBACK_TOTAL_MAX_MS = 15_000
+/** A callback that were larger goes without the run's output. */
+export const CALLBACK_BODY_MAX_BYTES = 1 * MIB
+export const CALLBACK_RETRY_AFTER_MAX_MS = 60 * 60_000
+/** Of one callback; older ones make room. */
+export const CALLBACK_ATTEMPTS_KEPT_MAX = 50
+export const CALLBACK_KEPT_MS = 30 * 24 * 60 * 60_000

@@ -14,6 +14,7 @@ type Asked =
   /** In one project. */
   | "project_viewer"
   | "project_contributor"
+  | "project_admin"
   /** A list over all projects that the caller may view. */
   | "viewer of projects"
 
@@ -72,6 +73,13 @@ async function delivery(world: World, place: Place, owner: Person) {
   const headers = { "x-agentruntime-signature": `t=${seconds},v1=${hex}` }
   const answer = await world.call({}, "POST", `/v1/inbound-webhooks/${id}`, "{}", headers)
   return { id, delivery_id: answer.body.delivery_id as string }
+/** A run that ended, with a callback to where nothing is let through. */
+async function refusedCallback(world: World, place: Place, owner: Person) {
+  const caller = of(owner, place)
+  const id = await world.workflow({ steps: [] }, {}, caller)
+  const runID = await world.start(id, { callback_url: "http://127.0.0.1:9/" }, caller)
+  await world.until(id, runID, "completed", caller)
+  return { id, runID }
 }
 
 const instance = async (world: World, place: Place, owner: Person) => {
@@ -351,6 +359,24 @@ export const ROUTES: readonly RouteCase[] = [
     status: 200,
   },
 
+  // Callbacks
+  {
+    route: "GET /v1/workflows/:id/runs/:runID/callbacks",
+    asked: "project_viewer",
+    scopes: READ,
+    ids: refusedCallback,
+    status: 200,
+  },
+  {
+    route: "POST /v1/workflows/:id/runs/:runID/callbacks/retry",
+    asked: "project_contributor",
+    scopes: RUN,
+    ids: refusedCallback,
+    status: 200,
+  },
+  { route: "GET /v1/callback-secret", asked: "project_viewer", scopes: READ, status: 200 },
+  { route: "POST /v1/callback-secret/rotate", asked: "project_admin", scopes: ["workflow:write"], status: 200 },
+
   // MCP (§8)
   { route: "GET /v1/mcp/platform-catalog", asked: "project_contributor", scopes: MCP_READ, status: 200 },
   { route: "GET /v1/mcp/tools", asked: "project_contributor", scopes: MCP_READ, status: 200 },
@@ -514,6 +540,7 @@ export function permissionOf({ asked, scopes }: RouteCase): Permission {
       return { access: "projects", role: "project_viewer", scopes }
     case "project_viewer":
     case "project_contributor":
+    case "project_admin":
       return { access: "project", role: asked, scopes }
   }
 }
