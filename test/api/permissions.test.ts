@@ -309,11 +309,11 @@ describe("ids of another project or workspace", () => {
 
 describe("scopes", () => {
   test("a PAT of each single scope opens exactly the routes that name it", async () => {
-    const { contributor } = world.people
+    const { projectAdmin } = world.people
     for (const scope of ["workflow:read", "workflow:run", "workflow:write", "mcp:read", "mcp:write", "mcp:execute"] as const) {
-      const { token } = await world.patOf(contributor.userId, world.places.first, [scope])
+      const { token } = await world.patOf(projectAdmin.userId, world.places.first, [scope])
       for (const line of ROUTES.filter(r => Array.isArray(r.scopes) && needsCaller(r))) {
-        const ids = (await line.ids?.(world, world.places.first, contributor)) ?? {}
+        const ids = (await line.ids?.(world, world.places.first, projectAdmin)) ?? {}
         const answer = await send(line, { pat: token }, ids)
         const wanted = line.scopes.includes(scope as never) ? line.status : 403
         expect({ scope, route: line.route, status: answer.status }).toEqual({ scope, route: line.route, status: wanted })

@@ -73,12 +73,14 @@ async function delivery(world: World, place: Place, owner: Person) {
   const headers = { "x-agentruntime-signature": `t=${seconds},v1=${hex}` }
   const answer = await world.call({}, "POST", `/v1/inbound-webhooks/${id}`, "{}", headers)
   return { id, delivery_id: answer.body.delivery_id as string }
+}
+
 /** A run that ended, with a callback to where nothing is let through. */
 async function refusedCallback(world: World, place: Place, owner: Person) {
   const caller = of(owner, place)
-  const id = await world.workflow({ steps: [] }, {}, caller)
+  const id = await world.workflow(TASK_GRAPH, {}, caller)
   const runID = await world.start(id, { callback_url: "http://127.0.0.1:9/" }, caller)
-  await world.until(id, runID, "completed", caller)
+  await world.command(id, "stop", { run_id: runID }, caller)
   return { id, runID }
 }
 
