@@ -247,13 +247,13 @@ export async function createApp(deps: AppDeps) {
       this.drain()
       await Promise.all(loops.map(l => l.stop()))
       await callbackSender.close()
-      egress.close()
       const inFlight = await runs.shutDown(config["shutdown.grace_s"] * 1000)
       // A lease runs out by itself, and the last uses of tokens are minutes at most.
       await ifThereIsRoom(() => leases.release(deps.bootId))
       await ifThereIsRoom(() => access.flush())
       await ifThereIsRoom(() => webhooks.flush())
       await Promise.all([lua.close(), sqliteChildren.close()])
+      egress.close()
       await db.close()
       return inFlight
     },
