@@ -397,6 +397,7 @@ CREATE TABLE `webhook_deliveries` (
 	`subscription_id` text NOT NULL,
 	`received_at` integer NOT NULL,
 	`scheme` text NOT NULL,
+	`signed_with` text NOT NULL,
 	`idempotency_key` text,
 	`dedupe_key` text,
 	`body_hash` text NOT NULL,

@@ -118,6 +118,7 @@ const deliveryFields = {
   status: t.Union([t.Literal("accepted"), t.Literal("parked")]),
   run_id: text,
   variant: t.Union([t.Literal("A"), t.Literal("B")], { description: "How it was signed: A `sha256=`, B `t=,v1=`." }),
+  signed_with: t.Union([t.Literal("current"), t.Literal("previous")], { description: "Which secret, after a rotation." }),
   idempotency_key: text,
   body_sha256: t.String(),
   code: t.Nullable(t.String({ description: "Why it is parked." })),

@@ -23,9 +23,9 @@ export interface Parking {
 /** Rows deleted in one transaction: nobody else writes meanwhile. */
 const DELETED_AT_ONCE = 500
 
-const INSERT = `INSERT INTO webhook_deliveries (id, received_at, scheme, idempotency_key, dedupe_key, body_hash, headers, body, status,
+const INSERT = `INSERT INTO webhook_deliveries (id, received_at, scheme, signed_with, idempotency_key, dedupe_key, body_hash, headers, body, status,
   reason_code, reason, run_id, retry_at, redelivery_of, redelivered_by, subscription_id)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `
 /** Nothing, which is refused, when the subscription was deleted, or switched off, before this is committed. */
 const INSERT_WHILE_ENABLED = `${INSERT} (SELECT id FROM inbound_subscriptions WHERE id = ? AND enabled))`
 /** A person may redeliver what came to a subscription that is switched off by now. */
@@ -44,7 +44,8 @@ export function insertDelivery(
   const insert = {
     sql,
     params: [
-      ...[row.id, row.receivedAt, row.scheme, row.idempotencyKey, row.dedupeKey, row.bodyHash, JSON.stringify(row.headers)],
+      ...[row.id, row.receivedAt, row.scheme, row.signedWith, row.idempotencyKey, row.dedupeKey, row.bodyHash],
+      JSON.stringify(row.headers),
       ...[row.body, row.status, row.reasonCode, row.reason, row.runId, row.retryAt, row.redeliveryOf, row.redeliveredBy],
       row.subscriptionId,
     ],

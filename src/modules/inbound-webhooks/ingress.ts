@@ -7,7 +7,7 @@ import { AppError, assert } from "../../kernel/errors.ts"
 import { type Ids, isUuid } from "../../kernel/ids.ts"
 import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
 import { DELIVERY_HEADER_MAX_CHARS, DELIVERY_HEADERS_MAX, DELIVERY_KEY_KEPT_MS } from "../../kernel/limits.ts"
-import type { SignatureScheme } from "../../storage/schema/webhooks.ts"
+import type { SignatureScheme, SignedWith } from "../../storage/schema/webhooks.ts"
 import type { Actors } from "../auth/actors.ts"
 import type { IngressBody } from "./contract.ts"
 import type { Deliveries, Fate } from "./deliveries.ts"
@@ -41,6 +41,7 @@ export interface Received {
 
 interface Good {
   readonly scheme: SignatureScheme
+  readonly signedWith: SignedWith
   readonly starter: Caller
 }
 
@@ -58,13 +59,15 @@ export class Ingress {
     const subscription = isUuid(address) ? await this.deps.store.ofAddress(address.toLowerCase()) : null
     if (!subscription?.enabled) throw noSuchAddress()
     const now = this.deps.clock.now()
-    const { scheme, starter } = await this.#judge(subscription, headers, body, now)
+    const good = await this.#judge(subscription, headers, body, now)
     const perMinute = subscription.ratePerMinute ?? this.deps.ratePerMinute
     const allowance = this.#limit.take(subscription.id, perMinute, now)
     if (!allowance) throw this.#counted("rate_limited", rateLimited(perMinute))
     const payload = this.#payload(body)
-    const row = this.#newRow(subscription, scheme, headers, body, now)
-    const answer = await this.#inTurn(subscription.id, row.idempotencyKey, () => this.#take(subscription, starter, row, payload))
+    const row = this.#newRow(subscription, good, headers, body, now)
+    const answer = await this.#inTurn(subscription.id, row.idempotencyKey, () =>
+      this.#take(subscription, good.starter, row, payload),
+    )
     return { body: answer, allowance }
   }
 
@@ -77,7 +80,7 @@ export class Ingress {
     if (!verdict.good) throw this.#refused(subscription, verdict.why, now)
     const starter = await this.#starter(subscription, verdict.scheme, headers)
     if (typeof starter === "string") throw this.#refused(subscription, starter, now)
-    return { scheme: verdict.scheme, starter }
+    return { scheme: verdict.scheme, signedWith: verdict.secret === 0 ? "current" : "previous", starter }
   }
 
   /** The caller as whom the run starts; what is wrong with the token, otherwise. */
@@ -151,13 +154,20 @@ export class Ingress {
     throw this.#counted("invalid", error)
   }
 
-  #newRow(subscription: SubscriptionRow, scheme: SignatureScheme, headers: Headers, body: Uint8Array, now: number): DeliveryRow {
+  #newRow(
+    subscription: SubscriptionRow,
+    { scheme, signedWith }: Good,
+    headers: Headers,
+    body: Uint8Array,
+    now: number,
+  ): DeliveryRow {
     const key = idempotencyKeyOf(headers)
     return {
       id: this.deps.ids.uuid(),
       subscriptionId: subscription.id,
       receivedAt: now,
       scheme,
+      signedWith,
       idempotencyKey: key,
       dedupeKey: key,
       bodyHash: Bun.CryptoHasher.hash("sha256", body, "hex"),

@@ -36,7 +36,7 @@ export class SigningSecrets {
     await this.vault.delete(tenantId, previousName(id), tx)
   }
 
-  /** Those that are good now. */
+  /** Those that are good now, the present one first. */
   good({ tenantId, id, previousSecretUntil, updatedAt }: SubscriptionRow, now: number): Promise<readonly string[]> {
     const names =
       previousSecretUntil !== null && now < previousSecretUntil ? [presentName(id), previousName(id)] : [presentName(id)]

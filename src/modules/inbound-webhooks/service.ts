@@ -236,6 +236,7 @@ function headBody(row: DeliveryHead): DeliveryHeadBody {
     status: row.status,
     run_id: row.status === "accepted" ? row.runId : null,
     variant: row.scheme === "body" ? "A" : "B",
+    signed_with: row.signedWith,
     idempotency_key: row.idempotencyKey,
     body_sha256: row.bodyHash,
     code: row.reasonCode,

@@ -3,7 +3,8 @@ import { SIGNATURE_WINDOW_MS } from "../../kernel/limits.ts"
 import type { SignatureScheme } from "../../storage/schema/webhooks.ts"
 
 export type Verdict =
-  | { readonly good: true; readonly scheme: SignatureScheme }
+  /** `secret`: the place of the one that fits, among those given. */
+  | { readonly good: true; readonly scheme: SignatureScheme; readonly secret: number }
   /** `why`: for the owner of the subscription, never for the sender. */
   | { readonly good: false; readonly why: string }
 
@@ -40,12 +41,14 @@ function timestampParts(header: string): { readonly seconds: string; readonly he
 
 function judged(scheme: SignatureScheme, hex: string, secrets: readonly string[], prefix: string, body: Uint8Array): Verdict {
   const sent = Buffer.from(hex, "hex")
-  let good = false
-  for (const secret of secrets) {
+  let fits = -1
+  for (const [place, secret] of secrets.entries()) {
     const wanted = createHmac("sha256", secret).update(prefix).update(body).digest()
-    good = timingSafeEqual(wanted, sent) || good
+    if (timingSafeEqual(wanted, sent)) fits = place
   }
-  return good ? { good, scheme } : bad("the signature does not fit the body: another secret, or other bytes than were signed")
+  return fits >= 0
+    ? { good: true, scheme, secret: fits }
+    : bad("the signature does not fit the body: another secret, or other bytes than were signed")
 }
 
 function bad(why: string): Verdict {

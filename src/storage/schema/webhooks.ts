@@ -4,6 +4,8 @@ import type { ColumnKit } from "../columns.ts"
 
 /** How a delivery was signed: over the body alone, with a token (A), or over a timestamp and the body (B). */
 export type SignatureScheme = "body" | "timestamp"
+/** Which of the two good secrets signed it: as long as the one before is used, some sender does not know the new one. */
+export type SignedWith = "current" | "previous"
 /** `parked`: stored, and its run could not be started; it can be redelivered. */
 export type DeliveryStatus = "accepted" | "parked"
 
@@ -47,6 +49,7 @@ export const defineWebhooks = (k: ColumnKit) => {
       subscriptionId: k.text("subscription_id").notNull(),
       receivedAt: k.ms("received_at").notNull(),
       scheme: k.text("scheme").$type<SignatureScheme>().notNull(),
+      signedWith: k.text("signed_with").$type<SignedWith>().notNull(),
       idempotencyKey: k.text("idempotency_key"),
       /** The key as long as it counts; null for a delivery without one, a redelivery, and when its time is over. */
       dedupeKey: k.text("dedupe_key"),

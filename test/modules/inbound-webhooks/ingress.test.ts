@@ -264,6 +264,9 @@ describe("a secret", () => {
     const second = { ...to, secret: (await rotate({ grace_minutes: 60 })).signing_secret }
     expect([(await deliver(world, to, {})).status, (await deliver(world, second, {})).status]).toEqual([200, 200])
 
+    const { deliveries: both } = await deliveries(to)
+    expect(both.map((d: { signed_with: string }) => d.signed_with)).toEqual(["current", "previous"])
+
     const third = { ...to, secret: (await rotate({ grace_minutes: 60 })).signing_secret }
     expect([(await deliver(world, to, {})).status, (await deliver(world, second, {})).status]).toEqual([401, 200])
 

@@ -14,17 +14,17 @@ const verify = (header: string | null, more: { body?: Uint8Array; secrets?: stri
 
 describe("a signature", () => {
   test("over the body alone is good as the contract's vector has it", () => {
-    expect(verify(`sha256=${BODY_HEX}`)).toEqual({ good: true, scheme: "body" })
+    expect(verify(`sha256=${BODY_HEX}`)).toEqual({ good: true, scheme: "body", secret: 0 })
   })
 
   test("over time and body is good as the contract's vector has it, whatever else the header says", () => {
-    const good = { good: true, scheme: "timestamp" } as const
+    const good = { good: true, scheme: "timestamp", secret: 0 } as const
     expect(verify(`t=${AT},v1=${STAMPED_HEX}`)).toEqual(good)
     expect(verify(` v0=abc , v1=${STAMPED_HEX} , t=${AT},x`)).toEqual(good)
   })
 
   test("is good with any of the secrets", () => {
-    expect(verify(`sha256=${BODY_HEX}`, { secrets: ["whsec_new", SECRET] }).good).toBe(true)
+    expect(verify(`sha256=${BODY_HEX}`, { secrets: ["whsec_new", SECRET] })).toMatchObject({ good: true, secret: 1 })
     expect(verify(`sha256=${BODY_HEX}`, { secrets: ["whsec_new"] }).good).toBe(false)
     expect(verify(`sha256=${BODY_HEX}`, { secrets: [] }).good).toBe(false)
   })

@@ -36,6 +36,7 @@ function deliveryRow(subscriptionId: string, more: Partial<DeliveryRow> = {}): D
     subscriptionId,
     receivedAt: NOW,
     scheme: "body",
+    signedWith: "current",
     idempotencyKey: null,
     dedupeKey: null,
     bodyHash: "h",
