@@ -9,6 +9,7 @@ import {
   type RunHeader,
   RunLost,
   type StampedEvent,
+  StartOutdated,
 } from "../../src/runtime/ports.ts"
 import { type Database, StorageFull } from "../../src/storage/database.ts"
 import { createJournal } from "../../src/storage/journal.ts"
@@ -136,6 +137,77 @@ for (const dialect of dialects) {
       await journal.create(newRun({ projectId: "p2" }, "key"), first())
       await journal.create(newRun(), first())
       await journal.create(newRun(), first())
+    })
+
+    test("stores with a start what comes with it, or neither", async () => {
+      const note = (id: string) => ({
+        sql: "INSERT INTO instance_facts (key, value) VALUES (?, (SELECT id FROM runs WHERE id = ?))",
+        params: ["note", id],
+      })
+      const [run, other, third] = [newRun(), newRun(), newRun()]
+      await journal.create(run, first())
+      const create = (which: typeof run, id: string) => journal.create(which, first(), [note(id)]).catch(e => e)
+
+      expect(await create(other, "nobody")).toBeInstanceOf(StartOutdated)
+      expect(await create(other, run.facts.runId)).toBeUndefined()
+      expect(await create(third, run.facts.runId)).toBeInstanceOf(RunExists)
+
+      expect(await journal.load(third.facts.runId, null)).toBeNull()
+      expect(await rows("SELECT value FROM instance_facts WHERE key = 'note'")).toEqual([{ value: run.facts.runId }])
+    })
+
+    test("refuses of many starts at once only those whose statements are refused", async () => {
+      const guarded = (id: string) => ({
+        sql: "INSERT INTO instance_facts (key, value) VALUES (?, (SELECT id FROM runs WHERE id = ?))",
+        params: [id, id],
+      })
+      const known = newRun()
+      await journal.create(known, first())
+      const runs = Array.from({ length: 10 }, () => newRun())
+      const results = await Promise.all(
+        runs.map((run, i) => {
+          const also = i % 3 === 0 ? [guarded(`nobody ${i}`)] : []
+          return journal.create(run, first(), also).catch(e => e)
+        }),
+      )
+      expect(results.map(r => r instanceof StartOutdated)).toEqual(runs.map((_, i) => i % 3 === 0))
+    })
+
+    test("puts the end of a run that is to be told into the outbox, with the end", async () => {
+      const told = { ...newRun(), callbackUrl: "https://example.com/ended" }
+      const quiet = newRun()
+      const atOnce = { ...newRun(), callbackUrl: "https://example.com/at-once" }
+      const outbox = () => rows("SELECT run_id, url, status, next_attempt_at FROM run_callbacks ORDER BY url")
+      for (const run of [told, quiet]) await journal.create(run, first())
+      expect((await journal.load(told.facts.runId, null))?.run).toEqual(told)
+      expect(await outbox()).toEqual([])
+
+      const ended = { status: "completed", completedAt: START + 9, ownerBootId: null } as const
+      for (const run of [told, quiet]) await journal.append(run, append([at(2)], ended))
+      await journal.create(atOnce, first(ended))
+
+      const row = (run: typeof told) => ({
+        run_id: run.facts.runId,
+        url: run.callbackUrl,
+        status: "pending",
+        next_attempt_at: START + 9,
+      })
+      expect((await outbox()).map(r => ({ ...r, next_attempt_at: Number(r.next_attempt_at) }))).toEqual([row(atOnce), row(told)])
+    })
+
+    test("one boot leads until its time is over or it gives up", async () => {
+      const leaders = createLeases(temporary.db)
+      const lead = (boot: string, now: number) => leaders.lead("loops", boot, now, now + 10)
+      expect([await lead("a", 0), await lead("b", 5), await lead("a", 9), await lead("b", 18)]).toEqual([
+        true,
+        false,
+        true,
+        false,
+      ])
+      expect([await lead("b", 19), await lead("a", 20)]).toEqual([true, false])
+      await leaders.release("b")
+      expect(await lead("a", 21)).toBe(true)
+      expect(await leaders.lead("other", "b", 21, 31)).toBe(true)
     })
 
     test("refuses to append where somebody else appended, all or nothing", async () => {
