@@ -84,6 +84,12 @@ export const RUN_WORKFLOWS: readonly Scope[] = ["workflow:run"]
 export const READ_MCP: readonly Scope[] = ["mcp:read", "mcp:write", "mcp:execute"]
 export const WRITE_MCP: readonly Scope[] = ["mcp:write", "mcp:execute"]
 
+/** What both may: of who asks for something, and of as whom it is done. Null: only the role limits it. */
+export function commonScopes(a: Caller["scopes"], b: Caller["scopes"]): Caller["scopes"] {
+  if (a === null || b === null) return a ?? b
+  return a.filter(scope => b.includes(scope))
+}
+
 /** Nobody is looked up for such a route. */
 export function asksNobody({ access }: Permission): boolean {
   return access === "public" || access === "signed"

@@ -1,6 +1,6 @@
 import { checkedCallbackUrl } from "../../http/callback-url.ts"
 import type { Page } from "../../http/paging.ts"
-import type { Caller } from "../../http/permission.ts"
+import { type Caller, commonScopes } from "../../http/permission.ts"
 import { type Clock, rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
@@ -151,7 +151,7 @@ export class InboundWebhookService {
   /** Starts the run of a parked delivery, or another one of a delivery that has its run. */
   async redeliver(caller: Caller, id: string, deliveryId: string): Promise<IngressBody> {
     const subscription = await this.#row(caller, id)
-    const starter = await this.#starter(subscription)
+    const starter = await this.#starter(subscription, caller)
     const row = await this.#delivery(id, deliveryId)
     const fate = await this.deps.deliveries.redeliver(subscription, starter, row, caller.userId)
     const runId = fate.status === "accepted" ? fate.runId : null
@@ -161,7 +161,7 @@ export class InboundWebhookService {
   /** Tries the parked deliveries, oldest first; ends with the first that is refused as before. */
   async redeliverParked(caller: Caller, id: string) {
     const subscription = await this.#row(caller, id)
-    const starter = await this.#starter(subscription)
+    const starter = await this.#starter(subscription, caller)
     const rows = await this.deps.deliveryStore.parked(id, REDELIVERED_AT_ONCE + 1)
     let started = 0
     let stillParked = 0
@@ -173,9 +173,10 @@ export class InboundWebhookService {
     return { started, still_parked: stillParked, left: rows.length > REDELIVERED_AT_ONCE }
   }
 
-  async #starter({ automationPatId }: SubscriptionRow): Promise<Caller> {
+  /** A token that asks for it does not get more scopes by way of the subscription's own. */
+  async #starter({ automationPatId }: SubscriptionRow, caller: Caller): Promise<Caller> {
     const starter = await this.deps.actors.ofPatId(automationPatId)
-    if (starter) return starter
+    if (starter) return { ...starter, scopes: commonScopes(starter.scopes, caller.scopes) }
     const sentence = "the subscription's token is revoked or may not start runs any more; give it another with automation_pat_id"
     throw new AppError("conflict", sentence, { code: "AUTOMATION_PAT" })
   }

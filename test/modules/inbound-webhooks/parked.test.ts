@@ -102,6 +102,37 @@ test("a delivery that had its run can be redelivered: another run, and a row tha
   expect(await runs(id)).toBe(2)
 })
 
+test("a token without the scope for tools gets none run by way of a subscription that has it", async () => {
+  const { contributor } = world.people
+  const instance = (await call("POST", "/v1/mcp/instances", { server_id: "sqlite", name: "t" })).body.id
+  const step = { id: "t", type: "mcp_call", name: "T", instance_id: instance, tool_name: "sqlite_list_tables", tool_args: {} }
+  const to = await address(world, await world.workflow({ steps: [step] }))
+  const { body } = await deliver(world, to, {})
+  const small = await world.patOf(contributor.userId, world.places.first, ["workflow:run"])
+  const path = `/v1/inbound-webhooks/${to.id}/deliveries/${body.delivery_id}/redeliver`
+
+  const refused = await world.call({ pat: small.token }, "POST", path)
+
+  expect([refused.status, refused.body.code]).toEqual([403, "INSUFFICIENT_SCOPE"])
+  expect((await world.call({ pat: contributor.pat }, "POST", path)).status).toBe(200)
+})
+
+test("the end of a delivery's run is told to the subscription's callback_url, which must be one", async () => {
+  const id = await world.workflow()
+  const to = await address(world, id, { callback_url: "https://example.invalid/ended?key=hidden" })
+  const { body } = await deliver(world, to, {})
+  await world.until(id, body.run_id, "completed")
+
+  const { callbacks } = (await call("GET", `/v1/workflows/${id}/runs/${body.run_id}/callbacks`)).body
+
+  expect(callbacks).toHaveLength(1)
+  expect(callbacks[0].url).toStartWith("https://example.invalid/ended")
+  for (const url of ["ftp://example.com", "nonsense", "https://user:pw@example.com/"]) {
+    expect((await call("PATCH", `/v1/inbound-webhooks/${to.id}`, { callback_url: url })).status).toBe(400)
+  }
+  expect((await call("PATCH", `/v1/inbound-webhooks/${to.id}`, { callback_url: null })).body.subscription.callback_url).toBeNull()
+})
+
 test("what one delivers to another project's subscription cannot be seen or redelivered from there", async () => {
   const id = await world.workflow()
   const to = await address(world, id)
