@@ -1,6 +1,8 @@
 import { Elysia } from "elysia"
 import type { Gate } from "./http/gate.ts"
 import { healthRoutes } from "./http/health.ts"
+import { metricsRoutes } from "./http/metrics.ts"
+import { alertRoutes } from "./modules/alerts/routes.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
 import { callbackRoutes } from "./modules/callbacks/routes.ts"
@@ -13,6 +15,7 @@ import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
 import { memberRoutes, projectRoutes } from "./modules/tenants/routes.ts"
+import { triggerRoutes } from "./modules/triggers/routes.ts"
 import { workflowRoutes } from "./modules/workflows/routes.ts"
 
 /** What every module's routes need, by name; `app.ts` makes it. */
@@ -29,7 +32,10 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof mcpRoutes>[0] &
   Parameters<typeof inboundWebhookRoutes>[0] &
   Parameters<typeof ingressRoutes>[0] &
-  Parameters<typeof callbackRoutes>[0]
+  Parameters<typeof callbackRoutes>[0] &
+  Parameters<typeof triggerRoutes>[0] &
+  Parameters<typeof alertRoutes>[0] &
+  Parameters<typeof metricsRoutes>[0]
 
 /** Every route, one line a module. */
 export const api = (deps: ApiDeps) =>
@@ -49,5 +55,8 @@ export const api = (deps: ApiDeps) =>
     .use(inboundWebhookRoutes(deps))
     .use(ingressRoutes(deps))
     .use(callbackRoutes(deps))
+    .use(triggerRoutes(deps))
+    .use(alertRoutes(deps))
+    .use(metricsRoutes(deps))
 
 export type Api = ReturnType<typeof api>

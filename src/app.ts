@@ -1,10 +1,12 @@
 import { join } from "node:path"
 import { Elysia } from "elysia"
 import type { Logger } from "pino"
+import { createCron } from "./adapters/cron/croner.ts"
 import { createEgress } from "./adapters/egress/egress.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
+import { createMetrics } from "./adapters/telemetry/metrics.ts"
 import { openVault } from "./adapters/vault/open.ts"
 import { api } from "./api.ts"
 import { type Config, childEnvironment, defaultChildren } from "./config.ts"
@@ -17,6 +19,8 @@ import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
 import { LEASE_RENEW_MS, SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
+import { AlertService } from "./modules/alerts/service.ts"
+import { createAlertStore } from "./modules/alerts/store.ts"
 import { Access } from "./modules/auth/access.ts"
 import { Actors } from "./modules/auth/actors.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
@@ -35,6 +39,7 @@ import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
+import { uuidOf } from "./modules/runs/derived-id.ts"
 import { RunService } from "./modules/runs/service.ts"
 import { RunStarts } from "./modules/runs/start.ts"
 import { createRunStore } from "./modules/runs/store.ts"
@@ -43,10 +48,12 @@ import { TaskService } from "./modules/tasks/service.ts"
 import { createTaskStore } from "./modules/tasks/store.ts"
 import { TenantService } from "./modules/tenants/service.ts"
 import { TenantStore } from "./modules/tenants/store.ts"
+import { createTriggers } from "./modules/triggers/open.ts"
 import { DryRun } from "./modules/workflows/dry-run.ts"
 import { WorkflowService } from "./modules/workflows/service.ts"
 import { createWorkflowStore } from "./modules/workflows/store.ts"
 import { EventFeed } from "./runtime/feed.ts"
+import { createLeadership } from "./runtime/loops/leadership.ts"
 import { createLease } from "./runtime/loops/lease.ts"
 import { type Loop, startLoop } from "./runtime/loops/loop.ts"
 import { createWake } from "./runtime/loops/wake.ts"
@@ -70,6 +77,11 @@ const DELIVERIES_EVERY_MS = 2_000
 const CALLBACKS_EVERY_MS = 500
 const SWEEP_EVERY_MS = 3_600_000
 const GUARD_EVERY_MS = 2_000
+/** How often schedules and platform events are looked for. */
+const FIRE_EVERY_MS = 250
+const RECONCILE_EVERY_MS = 60_000
+/** Often enough that two rounds may fail before the lease runs out. */
+const LEAD_EVERY_MS = LEASE_RENEW_MS
 /** Less room than this, and starts will soon be refused. */
 const DISK_FULL_BYTES = 8 * 1024 * 1024
 
@@ -102,7 +114,8 @@ export async function createApp(deps: AppDeps) {
   const gate = createGate(createAuthorizer({ access, origins }))
   const openRegistration = config["auth.open_registration"]
   const auth = new AuthService({ store: authStore, access, passwords: createPasswords(), clock, ids, openRegistration })
-  const pats = new PatService({ store: new PatStore(db), vault, access, clock, ids })
+  const patStore = new PatStore(db)
+  const pats = new PatService({ store: patStore, vault, access, clock, ids })
   const tenants = new TenantService({ store: new TenantStore(db), access, auth, pats, clock, ids })
 
   const egress = createEgress({ allow: config["egress.allow"] })
@@ -161,13 +174,14 @@ export async function createApp(deps: AppDeps) {
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
   const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
 
+  const metrics = createMetrics({ runsInMemory: () => runs.inFlight })
   const webhooks = createInboundWebhooks({
     ...{ db, vault, clock, ids, log, pats, workflows, starts, publicUrl },
     actors: new Actors(access),
     ratePerMinute: config["inbound_webhooks.rate_per_minute"],
     keepDays: config["inbound_webhooks.keep_days"],
     keepParkedDays: config["inbound_webhooks.keep_parked_days"],
-    count: () => {},
+    count: result => metrics.webhookDeliveries.add(result, 1),
   })
   const callbackStore = new CallbackStore(db)
   const secrets = new CallbackSecrets({ store: callbackStore, vault, ids })
@@ -176,6 +190,17 @@ export async function createApp(deps: AppDeps) {
   const callbackSender = createCallbackSender(sending)
 
   const streams = new EventStreams({ feed, plans: workflows, service, workflows })
+
+  const alerts = new AlertService({ store: createAlertStore(db), ids })
+  const triggers = createTriggers({
+    ...{ db, starts, access, runs, workflows, alerts, clock, ids, log, metrics, uuidOf },
+    cron: createCron(),
+    findPat: async (place, id) => {
+      const pat = await patStore.get(place, id)
+      return pat?.revokedAt === null ? pat : null
+    },
+    keepFiresMs: config["scheduler.keep_fires_days"] * 86_400_000,
+  })
 
   let state: "starting" | "ready" | "stopping" = "starting"
   const readiness = async () => {
@@ -194,6 +219,7 @@ export async function createApp(deps: AppDeps) {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
+    ...{ triggers: triggers.service, alerts, metrics },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -206,6 +232,33 @@ export async function createApp(deps: AppDeps) {
   const wake = createWake({ journal, runs, stallMs, log })
   const leases = createLeases(db)
   const lease = createLease({ leases, runs, bootId: deps.bootId })
+  const leadership = createLeadership({ leaders: leases, bootId: deps.bootId, clock })
+  /** What only one boot does; all but the schedules themselves goes on while they are switched off. */
+  const leaderLoops = () => [
+    startLoop("leadership", LEAD_EVERY_MS, () => leadership.renew(clock.now()), log),
+    startLoop("deliveries", DELIVERIES_EVERY_MS, leadership.guard(webhooks.retry), log),
+    startLoop(
+      "callbacks",
+      CALLBACKS_EVERY_MS,
+      leadership.guard(now => callbackSender.round(now)),
+      log,
+    ),
+    startLoop("sweep of deliveries", SWEEP_EVERY_MS, leadership.guard(webhooks.sweep), log),
+    startLoop(
+      "sweep of callbacks",
+      SWEEP_EVERY_MS,
+      leadership.guard(now => callbacks.sweep(now)),
+      log,
+    ),
+    startLoop("sweep of fires", SWEEP_EVERY_MS, leadership.guard(triggers.sweep), log),
+    ...(config["scheduler.enabled"]
+      ? [
+          startLoop("scheduler", FIRE_EVERY_MS, leadership.guard(triggers.schedule), log),
+          startLoop("platform events", FIRE_EVERY_MS, leadership.guard(triggers.dispatch), log),
+          startLoop("reconciler", RECONCILE_EVERY_MS, leadership.guard(triggers.reconcile), log),
+        ]
+      : []),
+  ]
   let loops: readonly Loop[] = []
 
   return {
@@ -222,15 +275,13 @@ export async function createApp(deps: AppDeps) {
       }
       // On a full disk the server comes up all the same, to be read from; the loop tries again.
       const resumed = (await ifThereIsRoom(takeOver)) ?? 0
+      await ifThereIsRoom(() => leadership.renew(clock.now()))
       loops = [
         startLoop("wake", WAKE_EVERY_MS, () => wake(clock.now()), log),
         startLoop("lease", LEASE_RENEW_MS, () => lease(clock.now()), log),
         startLoop("guard", GUARD_EVERY_MS, async () => checkFiles(), log),
         startLoop("sweep", SWEEP_EVERY_MS, () => auth.sweep(), log),
-        startLoop("deliveries", DELIVERIES_EVERY_MS, () => webhooks.retry(clock.now()), log),
-        startLoop("delivery-sweep", SWEEP_EVERY_MS, () => webhooks.sweep(clock.now()), log),
-        startLoop("callbacks", CALLBACKS_EVERY_MS, () => callbackSender.round(clock.now()), log),
-        startLoop("sweep of callbacks", SWEEP_EVERY_MS, () => callbacks.sweep(clock.now()), log),
+        ...leaderLoops(),
       ]
       state = "ready"
       return resumed

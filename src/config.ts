@@ -41,6 +41,8 @@ export const SETTINGS = {
     86_400_000,
     "How long a run in which nothing moves and nothing is awaited stays before it fails.",
   ),
+  "scheduler.enabled": flag(true, "Starts the runs of schedules and event triggers. Off: they are kept, and none of them fires."),
+  "scheduler.keep_fires_days": integer(90, 1, 36_500, "How long what became of each moment of a schedule is kept."),
   "sqlite.roots": paths(
     "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
   ),

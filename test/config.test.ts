@@ -104,6 +104,8 @@ describe("one name everywhere", () => {
       "auth.trust_proxy": ["yes", "true", true],
       "runs.drain_limit_s": ["1", "1", 1],
       "runs.stall_limit_s": ["1", "1", 1],
+      "scheduler.enabled": ["no", "false", false],
+      "scheduler.keep_fires_days": ["7", "7", 7],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
       "egress.allow": [

@@ -156,3 +156,24 @@ export const CALLBACK_RETRY_AFTER_MAX_MS = 60 * 60_000
 /** Of one callback; older ones make room. */
 export const CALLBACK_ATTEMPTS_KEPT_MAX = 50
 export const CALLBACK_KEPT_MS = 30 * 24 * 60 * 60_000
+/** Schedules and event triggers of one workflow. */
+export const TRIGGERS_PER_WORKFLOW_MAX = 100
+/** A trigger's `config`, as JSON. */
+export const TRIGGER_CONFIG_MAX_BYTES = 256 * KIB
+/** So far behind its due time a run still counts as in time. */
+export const FIRE_IN_TIME_MS = 10_000
+export const GRACE_DEFAULT_MINUTES = 60
+export const GRACE_MAX_MINUTES = 10_080
+export const CATCHUP_WINDOW_DEFAULT_MINUTES = 1_440
+export const CATCHUP_WINDOW_MAX_MINUTES = 44_640
+/** Moments that `catchup_policy: all` makes up for at once. */
+export const CATCHUP_DEFAULT = 100
+export const CATCHUP_MAX = 1_000
+export const JITTER_MAX_S = 3_600
+export const MAX_FIRES_MAX = 1_000_000_000
+/** Fires looked back through for a run that is still under way. */
+export const OVERLAP_LOOK_BACK = 100
+/** Moments of one transaction when a schedule makes up for an outage; some milliseconds. */
+export const FIRES_SLICE = 500
+export const PREVIEW_DEFAULT = 10
+export const PREVIEW_MAX = 100

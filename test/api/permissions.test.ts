@@ -38,6 +38,7 @@ POST /v1/workflows/:/versions | GET /v1/workflows/:/versions | POST /v1/workflow
 GET /v1/workflows/:/runs | GET /v1/runs | GET /v1/workflows/:/runs/:/events | GET /v1/workflows/:/runs/:/context
 GET /v1/workflows/:/runs/:/summary | GET /v1/tasks/pending | GET /v1/workflows/:/runs/:/tasks/pending
 POST /v1/workflows/:/runs/:/tasks/:/complete
+GET /v1/workflows/:/triggers | POST /v1/workflows/:/triggers | PATCH /v1/workflows/:/triggers/: | DELETE /v1/workflows/:/triggers/:
 GET /v1/pats | POST /v1/pats | GET /v1/pats/:/reveal | DELETE /v1/pats/:
 GET /v1/mcp/platform-catalog | GET /v1/mcp/tools | GET /v1/mcp/instances | POST /v1/mcp/instances | POST /v1/mcp/instances/resolve
 GET /v1/mcp/instances/:/config-profiles | POST /v1/mcp/instances/:/config-profiles

@@ -84,6 +84,14 @@ async function refusedCallback(world: World, place: Place, owner: Person) {
   return { id, runID }
 }
 
+const SCHEDULE = { config: { cron: "0 9 * * *", timezone: "Europe/Berlin" } }
+
+async function trigger(world: World, place: Place, owner: Person) {
+  const { id } = await workflow(world, place, owner)
+  const made = await world.call(of(owner, place), "POST", `/v1/workflows/${id}/triggers`, SCHEDULE)
+  return { id, trigger_id: made.body.id as string }
+}
+
 const instance = async (world: World, place: Place, owner: Person) => {
   const { body } = await world.call(of(owner, place), "POST", "/v1/mcp/instances", { server_id: "sqlite" })
   return { id: body.id as string, profile_id: body.active_profile_id as string }
@@ -130,6 +138,7 @@ export const ROUTES: readonly RouteCase[] = [
     "GET /docs/scalar.js",
     "GET /health/live",
     "GET /health/ready",
+    "GET /metrics",
     "GET /",
     "GET /login",
   ].map(page),
@@ -342,6 +351,57 @@ export const ROUTES: readonly RouteCase[] = [
     status: 200,
   },
   { route: "GET /v1/workflows/schema", asked: "project_viewer", scopes: READ, status: 200 },
+
+  // Triggers (§5, G-42)
+  { route: "GET /v1/workflows/:id/triggers", asked: "project_viewer", scopes: READ, ids: workflow, status: 200 },
+  {
+    route: "POST /v1/workflows/:id/triggers",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: workflow,
+    body: () => SCHEDULE,
+    status: 201,
+  },
+  {
+    route: "POST /v1/workflows/:id/triggers/preview",
+    asked: "project_viewer",
+    scopes: READ,
+    ids: workflow,
+    body: () => SCHEDULE,
+    status: 200,
+  },
+  ...["", "/preview", "/fires"].map(
+    (part): RouteCase => ({
+      route: `GET /v1/workflows/:id/triggers/:trigger_id${part}`,
+      asked: "project_viewer",
+      scopes: READ,
+      ids: trigger,
+      status: 200,
+    }),
+  ),
+  {
+    route: "PATCH /v1/workflows/:id/triggers/:trigger_id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: trigger,
+    body: () => ({ enabled: false, note: "holidays" }),
+    status: 200,
+  },
+  {
+    route: "DELETE /v1/workflows/:id/triggers/:trigger_id",
+    asked: "project_contributor",
+    scopes: WRITE,
+    ids: trigger,
+    status: 204,
+  },
+  {
+    route: "POST /v1/workflows/:id/triggers/:trigger_id/run_now",
+    asked: "project_contributor",
+    scopes: RUN,
+    ids: trigger,
+    status: 200,
+  },
+  { route: "GET /v1/alerts", asked: "project_viewer", scopes: READ, status: 200 },
 
   // Human tasks (§4.8)
   { route: "GET /v1/tasks/pending", asked: "viewer of projects", scopes: READ, status: 200 },
