@@ -43,7 +43,12 @@ const enabled = t.Optional(t.Boolean())
 const OPEN = { additionalProperties: true }
 
 export const createTriggerShape = t.Object(
-  { type: t.Optional(t.String({ description: "`cron`, which is the default, or `platform_event`." })), name, enabled, config },
+  {
+    type: t.Optional(t.String({ description: "`cron`, which is the default, or `platform_event`." })),
+    name,
+    enabled,
+    config: t.Optional(config),
+  },
   OPEN,
 )
 export type CreateTrigger = typeof createTriggerShape.static

@@ -7,19 +7,28 @@ import { createFireStore, type FireRow } from "../../../src/modules/triggers/fir
 import { createScheduler, type SchedulerDeps } from "../../../src/modules/triggers/scheduler.ts"
 import { createTriggerStore, type TriggerRow } from "../../../src/modules/triggers/store.ts"
 import { Timetables } from "../../../src/modules/triggers/timetables.ts"
-import { RunExists, StartOutdated } from "../../../src/runtime/ports.ts"
-import { type Database, MissingValue, UniqueViolation } from "../../../src/storage/database.ts"
+import type { RunHeader } from "../../../src/runtime/ports.ts"
+import type { Database } from "../../../src/storage/database.ts"
+import { createJournal } from "../../../src/storage/journal.ts"
+import { newRun } from "../../runtime/host.ts"
 
 export const PLACE = { tenantId: "acme", projectId: "main", workflowId: "w" }
 export const OWNER = "owner"
 
-/** A scheduler on a database of its own; starts are as real as it takes: what is stored with one is stored, or it is refused. */
+const RUNNING: RunHeader = {
+  ...{ status: "running", pauseReason: null, completedAt: null, failureCode: null, failedStepId: null, error: null },
+  ...{ wakeAt: null, ownerBootId: "boot" },
+}
+
+/** A scheduler on a database of its own, with the real journal; its runs go on until somebody ends them. */
 export function openTriggers(db: Database) {
   const cron = createCron()
   const timetables = new Timetables(cron)
   const triggers = createTriggerStore(db)
   const fires = createFireStore(db)
+  const journal = createJournal(db)
   const started = new Map<string, { readonly params: JsonObject; readonly starter: object }>()
+  const stopped: string[] = []
   const logged: string[] = []
   const counted = new Map<string, number>()
   const world = {
@@ -28,6 +37,11 @@ export function openTriggers(db: Database) {
     /** Runs before what is to be stored with a start is stored. */
     before: async () => {},
     mayStart: true,
+  }
+
+  async function end(runId: string): Promise<void> {
+    const header = { ...RUNNING, status: "completed", completedAt: 1, ownerBootId: null } as const
+    await journal.append(newRun({ runId }), { events: [], tasks: [], header, was: "running" })
   }
 
   const deps: SchedulerDeps = {
@@ -39,14 +53,7 @@ export function openTriggers(db: Database) {
         if (world.refusal) throw world.refusal
         await world.before()
         const runId = options.runId ?? ""
-        if (started.has(runId)) throw new RunExists(runId)
-        try {
-          await db.commit(options.also ?? [])
-        } catch (error) {
-          if (error instanceof UniqueViolation) throw new RunExists(runId)
-          if (error instanceof MissingValue) throw new StartOutdated(runId)
-          throw error
-        }
+        await journal.create(newRun({ runId }), { events: [], tasks: [], header: RUNNING }, options.also)
         started.set(runId, { params, starter })
         return { run_id: runId, workflow_id: workflowId, status: "running", started_at: "" }
       },
@@ -58,7 +65,12 @@ export function openTriggers(db: Database) {
       },
     },
     isGoodPat: async () => true,
-    runs: { send: async () => {} },
+    runs: {
+      send: async (runId, input) => {
+        if (input.type === "Stop") stopped.push(runId)
+        await end(runId)
+      },
+    },
     ids: { uuid: () => Bun.randomUUIDv7(), secret: () => "" },
     count: (outcome, n) => void counted.set(outcome, (counted.get(outcome) ?? 0) + n),
     log: {
@@ -84,6 +96,20 @@ export function openTriggers(db: Database) {
     return row
   }
 
+  /** A trigger that waits for an event of the platform. */
+  async function addEventTrigger(config: JsonObject, now: number, more: Partial<TriggerRow> = {}): Promise<TriggerRow> {
+    const checked = checkedConfig(configDeps, "platform_event", config, PLACE.projectId, now)
+    const row: TriggerRow = {
+      ...{ id: Bun.randomUUIDv7(), ...PLACE, type: "platform_event", name: "on event", enabled: true },
+      config: checked as unknown as JsonObject,
+      ...{ userId: OWNER, scopes: null, callbackUrl: null, note: null, nextRunAt: null, dueAt: null },
+      ...{ lastFiredAt: null, fireCount: 0, eventType: checked.event_type, createdBy: OWNER, createdAt: now, updatedAt: now },
+      ...more,
+    }
+    if (!(await triggers.insert(row, 100_000))) throw new Error("too many triggers")
+    return row
+  }
+
   /** Of one trigger, in the order of their moments. */
   async function rowsOf(triggerId: string): Promise<readonly FireRow[]> {
     const { triggerFires } = db.tables
@@ -96,7 +122,23 @@ export function openTriggers(db: Database) {
     (await rowsOf(triggerId)).map(r => `${new Date(r.scheduledFor ?? 0).toISOString().slice(11, 19)} ${r.outcome}`)
 
   return {
-    ...{ db, deps, triggers, fires, timetables, started, logged, counted, world, add, rowsOf, told },
+    ...{
+      db,
+      deps,
+      triggers,
+      fires,
+      timetables,
+      started,
+      stopped,
+      end,
+      logged,
+      counted,
+      world,
+      add,
+      addEventTrigger,
+      rowsOf,
+      told,
+    },
     /** A scheduler as a new boot has it. */
     boot: () => createScheduler(deps),
     row: async (id: string) => {
