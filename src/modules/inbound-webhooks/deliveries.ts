@@ -28,8 +28,8 @@ export class Deliveries {
   constructor(private readonly deps: DeliveriesDeps) {}
 
   /**
-   * `row` as it came; `freeBefore` as of `insertDelivery`. `taken`: another delivery came under its key meanwhile. `gone`: the subscription was deleted or switched
-   * off. Throws `AppError` when nothing could be stored.
+   * `row` as it came; `freeBefore` as of `insertDelivery`. `taken`: another delivery came under its key meanwhile. `gone`: the
+   * subscription was deleted or switched off. Throws `AppError` when nothing could be stored.
    */
   async take(
     subscription: SubscriptionRow,
