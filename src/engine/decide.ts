@@ -72,10 +72,13 @@ const hooks: LoopHooks = {
   completed: (turn, place) => goOn(turn, place),
 }
 
-function started(turn: Turn, { identity }: Extract<RunInput, { type: "Start" }>): void {
+function started(turn: Turn, { identity, origin }: Extract<RunInput, { type: "Start" }>): void {
   if (turn.state.seq > 0) return
   const { triggerType, version } = turn.state.facts
-  turn.emit({ type: "run_started", data: { trigger_type: triggerType, version, ...(identity && { identity }) } })
+  turn.emit({
+    type: "run_started",
+    data: { trigger_type: triggerType, version, ...(identity && { identity }), ...(origin && { origin }) },
+  })
   startReady(turn, null, hooks)
 }
 

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { FailureCode } from "./failure.ts"
-import type { Identity, PauseReason, RunStatus } from "./state.ts"
+import type { Identity, Origin, PauseReason, RunStatus } from "./state.ts"
 
 export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "condition_false" | "skip_when" | "excluded"
 
@@ -36,6 +36,7 @@ export interface RunStarted {
   readonly version: number
   /** Ours: nothing else keeps it. */
   readonly identity?: Identity
+  readonly origin?: Origin
 }
 
 export interface StepEvent<Type extends string, Data> {

@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { Failure } from "./failure.ts"
-import type { Identity, RunStatus } from "./state.ts"
+import type { Identity, Origin, RunStatus } from "./state.ts"
 
 /** What reaches a run from outside. Time comes beside it, as an argument. */
 export type RunInput =
-  | { readonly type: "Start"; readonly identity?: Identity }
+  | { readonly type: "Start"; readonly identity?: Identity; readonly origin?: Origin }
   | (Attempt & { readonly type: "StepSucceeded"; readonly result: Json; readonly truncated?: true })
   | (Attempt & {
       readonly type: "StepErrored"

@@ -92,6 +92,11 @@ export interface RunFacts {
   readonly parent: ParentStep | null
 }
 
+/** What started the run, where that has a row of its own. Recorded with the start, for whoever asks later. */
+export type Origin =
+  | { readonly type: "webhook"; readonly subscription_id: string; readonly delivery_id: string }
+  | { readonly type: "trigger"; readonly trigger_id: string; readonly scheduled_for: string | null }
+
 /** For whom the run was started, as far as its start said (contract §4.1). Recorded with the start, and read by templates. */
 export interface Identity {
   readonly external_user_id?: string

@@ -1,7 +1,7 @@
 import type { RunEvent } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
 import type { Plan } from "../engine/graph.ts"
-import type { Identity, RunFacts, RunStatus } from "../engine/state.ts"
+import type { Identity, Origin, RunFacts, RunStatus } from "../engine/state.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 
 /** One attempt of one step, handed to the world outside. */
@@ -96,6 +96,8 @@ export interface NewRun {
   readonly idempotency: Idempotency | null
   /** Goes into the run's first event; a run that is loaded has it from there. */
   readonly identity?: Identity
+  /** The same of what started it. */
+  readonly origin?: Origin
   /** Who is told when the run ends. */
   readonly callbackUrl?: string
 }

@@ -41,7 +41,7 @@ export class Deliveries {
     const also = insertDelivery(row, freeBefore, "enabled")
     let refusal: AppError | null
     try {
-      refusal = await this.#start(subscription, starter, row.runId, payload, also)
+      refusal = await this.#start(subscription, starter, row, payload, also)
     } catch (error) {
       if (error instanceof RunExists) return "taken"
       if (error instanceof StartOutdated) return "gone"
@@ -76,7 +76,7 @@ export class Deliveries {
       redeliveryOf: row.redeliveryOf ?? row.id,
       redeliveredBy: by,
     }
-    const refusal = await this.#start(subscription, starter, again.runId, payloadOf(row), insertDelivery(again, null, "there"))
+    const refusal = await this.#start(subscription, starter, again, payloadOf(row), insertDelivery(again, null, "there"))
     if (refusal) throw refusal
     return { status: "accepted", id: again.id, runId: again.runId }
   }
@@ -84,7 +84,7 @@ export class Deliveries {
   /** Of a parked one: its run has its id already, so whoever else tries at the same time starts nothing more. */
   async retry(subscription: SubscriptionRow, starter: Starter, row: DeliveryRow): Promise<Fate> {
     try {
-      const refusal = await this.#start(subscription, starter, row.runId, payloadOf(row), [acceptDelivery(row.id)])
+      const refusal = await this.#start(subscription, starter, row, payloadOf(row), [acceptDelivery(row.id)])
       if (refusal) return await this.parkAgain(row, refusal)
     } catch (error) {
       if (!(error instanceof RunExists)) throw error
@@ -100,9 +100,9 @@ export class Deliveries {
 
   /** Null when the run has started; why not, when the start was refused. */
   async #start(
-    { workflowId, extras, callbackUrl }: SubscriptionRow,
+    { id, workflowId, extras, callbackUrl }: SubscriptionRow,
     starter: Starter,
-    runId: string,
+    delivery: DeliveryRow,
     payload: JsonObject,
     also: readonly AlsoStored[],
   ): Promise<AppError | null> {
@@ -114,7 +114,8 @@ export class Deliveries {
       ...(callbackUrl !== null && { callback_url: callbackUrl }),
     }
     try {
-      await this.deps.starts.start(starter, workflowId, params, { runId, also })
+      const origin = { type: "webhook", subscription_id: id, delivery_id: delivery.id } as const
+      await this.deps.starts.start(starter, workflowId, params, { runId: delivery.runId, also, origin })
       return null
     } catch (error) {
       if (error instanceof AppError) return error

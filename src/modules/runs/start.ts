@@ -1,6 +1,6 @@
 import type { Plan } from "../../engine/graph.ts"
 import { buildInput } from "../../engine/start-input.ts"
-import type { Identity, RunFacts } from "../../engine/state.ts"
+import type { Identity, Origin, RunFacts } from "../../engine/state.ts"
 import { checkedCallbackUrl } from "../../http/callback-url.ts"
 import { type Caller, insufficientScope } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
@@ -23,6 +23,7 @@ export interface StartOptions {
   readonly idempotencyKey?: string | null
   /** The run's id, in place of `params.run_id`; it is not looked for before: a second start under it throws `RunExists`. */
   readonly runId?: string
+  readonly origin?: Origin
   /** Stored with the start, or neither. */
   readonly also?: readonly AlsoStored[]
 }
@@ -44,7 +45,7 @@ export class RunStarts {
    * `runId` or `also` besides `RunExists` when the id, or a key of what is stored with it, is taken, and `StartOutdated`.
    */
   async start(starter: Starter, workflowId: string, params: JsonObject, options: StartOptions = {}): Promise<CommandAnswer> {
-    const { idempotencyKey = null, also = [] } = options
+    const { idempotencyKey = null, also = [], origin } = options
     const runId = options.runId === undefined ? runIdOf(params) : null
     const asked = versionOf(params)
     const workflow = await this.deps.workflows.startRow(starter, workflowId, asked)
@@ -75,7 +76,7 @@ export class RunStarts {
     }
     checkExcluded(plan, facts.excludedStepIds)
     try {
-      const optional = { ...(identity && { identity }), ...(callbackUrl !== null && { callbackUrl }) }
+      const optional = { ...(identity && { identity }), ...(callbackUrl !== null && { callbackUrl }), ...(origin && { origin }) }
       const run: NewRun = { facts, workflowName: workflow.name, idempotency, ...optional }
       const state = await this.deps.runs.start(run, plan, also)
       return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }

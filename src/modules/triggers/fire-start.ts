@@ -1,4 +1,5 @@
 import { insufficientScope, roleAtLeast, type Scope } from "../../http/permission.ts"
+import { rfc3339 } from "../../kernel/clock.ts"
 import { AppError, messageOf } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { type AlsoStored, JournalFull, RunExists, StartOutdated } from "../../runtime/ports.ts"
@@ -21,6 +22,8 @@ export interface FireRequest {
   readonly triggerType: "cron" | "manual" | "platform_event"
   /** Over what the configuration says. */
   readonly payload?: JsonObject
+  /** Of a schedule the moment, ms. */
+  readonly moment?: number
   readonly also: readonly AlsoStored[]
 }
 
@@ -40,7 +43,7 @@ export class FireStarter {
 
   constructor(private readonly deps: FireStartDeps) {}
 
-  async start({ row, runId, triggerType, payload, also }: FireRequest): Promise<FireStart> {
+  async start({ row, runId, triggerType, payload, moment, also }: FireRequest): Promise<FireStart> {
     const refusal = await this.#refusal(row)
     if (refusal) return refused(refusal)
     const { tenantId, projectId, userId } = row
@@ -50,7 +53,10 @@ export class FireStarter {
     const complete = payload ? { ...params, trigger_payload: { ...params.trigger_payload, ...payload } } : params
     try {
       const starter = { tenantId, projectId, userId, scopes }
-      return { type: "started", answer: await this.deps.starts.start(starter, row.workflowId, complete, { runId, also }) }
+      const scheduled_for = moment === undefined ? null : rfc3339(moment)
+      const origin = { type: "trigger", trigger_id: row.id, scheduled_for } as const
+      const answer = await this.deps.starts.start(starter, row.workflowId, complete, { runId, also, origin })
+      return { type: "started", answer }
     } catch (error) {
       if (error instanceof StartOutdated) return { type: "outdated" }
       if (error instanceof RunExists) return { type: "exists" }

@@ -25,7 +25,8 @@ async function startOne(deps: SchedulerDeps, fire: FireRow, now: number, starter
   const max = cronConfigOf(row).max_fires
   const ended = max !== null && row.fireCount + 1 >= max ? [disable(row.id, `ended: it started its ${max} runs (max_fires)`)] : []
   const left = [leaveQueue(fire, "waited for the run before it", now), countFire(row.id, now), ...ended]
-  const start = await starter.start({ row, runId: fire.runId, triggerType: "cron", also: left })
+  const moment = fire.scheduledFor === null ? {} : { moment: fire.scheduledFor }
+  const start = await starter.start({ row, runId: fire.runId, triggerType: "cron", ...moment, also: left })
   switch (start.type) {
     case "started":
       deps.count("fired", 1)

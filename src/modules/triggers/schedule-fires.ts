@@ -110,7 +110,11 @@ export class ScheduleFires {
     const fire = this.#fireRow(waiting, due.moment, planned.outcome, planned.reason, runId)
     const state = { triggerId: row.id, nextRunAt: due.moment }
     const also = [insertFireIfWaiting(fire, state), advance(state, to, now)]
-    return await this.#started(waiting, await starter.start({ row, runId, triggerType: "cron", also }), planned.outcome)
+    return await this.#started(
+      waiting,
+      await starter.start({ row, runId, triggerType: "cron", moment: due.moment, also }),
+      planned.outcome,
+    )
   }
 
   async #started(waiting: Waiting, start: FireStart, outcome: FireOutcome): Promise<Advanced> {

@@ -34,6 +34,17 @@ describe("a delivery", () => {
     expect((await deliveries(to)).deliveries.map((d: { variant: string }) => d.variant)).toEqual(["B", "A"])
   })
 
+  test("is named by its run's first event", async () => {
+    const to = await made()
+
+    const { body } = await deliver(world, to, { n: 1 })
+
+    const path = `/v1/workflows/${workflowId}/runs/${body.run_id}/events`
+    const [first] = (await world.call(world.as(world.people.contributor), "GET", path)).body.events
+    const origin = { type: "webhook", subscription_id: to.id, delivery_id: body.delivery_id }
+    expect(first).toMatchObject({ event_type: "run_started", data: { trigger_type: "webhook", origin } })
+  })
+
   test("goes over the subscription's payload, with its overlays and, if it says so, the version's defaults", async () => {
     const runSetup = { trigger_payload: { from: "setup", kept: true }, trigger_steps: {} }
     const id = await world.workflow(undefined, { run_setup: runSetup })
