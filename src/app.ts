@@ -128,6 +128,7 @@ export async function createApp(deps: AppDeps) {
     env: childEnvironment(),
   })
   const connectors = createConnectors({
+    egress,
     sqlite: {
       children: sqliteChildren,
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),
@@ -157,7 +158,7 @@ export async function createApp(deps: AppDeps) {
 
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, connectors, queued: new Set(["sqlite"]) })],
+    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, queued: new Set(["sqlite"]) })],
     ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
   ])
   const journal = createJournal(db)

@@ -1,6 +1,7 @@
 import { assert } from "../kernel/errors.ts"
 import { ADAPTERS, type AdapterRow } from "./catalog-data.ts"
 import type { AuthKind, ConfigField, ConfigSchema, ConnectorStatus } from "./connector.ts"
+import { OWN_ADAPTERS } from "./own-catalog.ts"
 
 /** What is documented of a platform adapter, whether or not this executable has its tools. */
 export interface Adapter {
@@ -12,10 +13,15 @@ export interface Adapter {
   readonly status: ConnectorStatus
   readonly configSchema: ConfigSchema
   readonly toolNames: readonly string[]
+  /** Ours alone: the hosted product has no such adapter. */
+  readonly selfHostedOnly: boolean
 }
 
-/** All adapters of the contract's Appendix A, in its order. */
-export const CATALOG: readonly Adapter[] = ADAPTERS.map(adapterOf)
+/** All adapters of the contract's Appendix A, in its order, then our own. */
+export const CATALOG: readonly Adapter[] = [
+  ...ADAPTERS.map(row => adapterOf(row, false)),
+  ...OWN_ADAPTERS.map(row => adapterOf(row, true)),
+]
 
 const BY_SLUG: ReadonlyMap<string, Adapter> = new Map(CATALOG.map(a => [a.slug, a]))
 
@@ -53,7 +59,7 @@ export function slugOfUrl(address: string, publicUrl: string): string | null {
   return slug === "" || slug.includes("/") ? null : slug
 }
 
-function adapterOf(row: AdapterRow): Adapter {
+function adapterOf(row: AdapterRow, selfHostedOnly: boolean): Adapter {
   return {
     slug: row.slug,
     name: row.name,
@@ -63,6 +69,7 @@ function adapterOf(row: AdapterRow): Adapter {
     status: row.status ?? "ga",
     configSchema: Object.fromEntries(words(row.config).map(word => configField(word, row.notes ?? {}))),
     toolNames: words(row.tools),
+    selfHostedOnly,
   }
 }
 

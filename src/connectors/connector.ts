@@ -1,24 +1,29 @@
+import type { Asker } from "../kernel/asker.ts"
 import type { JsonObject } from "../kernel/json.ts"
 
-/**
- * The tools of one service, as the runtime calls them in process. One folder per connector; registry.ts lists them.
- * What the catalog documents (name, configuration keys, tool names) is data in catalog-data.ts; a connector adds what the
- * tools take and do.
- */
-export interface Connector {
-  readonly slug: string
+/** Whatever tools are called on: a connector of ours, or an MCP server somewhere else. */
+export interface ToolServer {
   readonly name: string
-  readonly description: string
-  readonly category: string
-  readonly authKind: AuthKind
-  readonly status: ConnectorStatus
-  readonly configSchema: ConfigSchema
   readonly tools: readonly Tool[]
   /**
    * Calls one tool with arguments that fit its `inputSchema`. Never throws for anything the world outside may do, and ends
    * by `timeoutMs` or soon after `signal` is aborted.
    */
   call(tool: string, args: JsonObject, context: CallContext): Promise<ToolResult>
+}
+
+/**
+ * The tools of one service, as the runtime calls them in process. One folder per connector; registry.ts lists them.
+ * What the catalog documents (name, configuration keys, tool names) is data in catalog-data.ts; a connector adds what the
+ * tools take and do.
+ */
+export interface Connector extends ToolServer {
+  readonly slug: string
+  readonly description: string
+  readonly category: string
+  readonly authKind: AuthKind
+  readonly status: ConnectorStatus
+  readonly configSchema: ConfigSchema
   /** Finds out whether this configuration reaches its service, without changing anything there. */
   probe?(context: CallContext): Promise<ToolResult>
 }
@@ -34,6 +39,16 @@ export interface CallContext {
   readonly timeoutMs: number
   /** The same on every attempt of one step, so that a service which knows such keys can tell a repeat from a new call. */
   readonly idempotencyKey: string
+  /** For whatever goes out on the way: who asks for it. */
+  readonly asker: Asker
+  /** Told how far a long call is. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface Progress {
+  readonly progress: number
+  readonly total?: number
+  readonly message?: string
 }
 
 /** On whose behalf: what one project keeps in a connector is never another's. */

@@ -1,7 +1,9 @@
+import type { Egress } from "../adapters/egress/egress.ts"
 import type { Connector, Connectors } from "./connector.ts"
 import { createSqliteConnector, type SqliteConnectorDeps } from "./sqlite/connector.ts"
 
 export interface ConnectorDeps {
+  readonly egress: Egress
   readonly sqlite: SqliteConnectorDeps
 }
 

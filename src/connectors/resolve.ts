@@ -1,5 +1,5 @@
 import type { JsonObject } from "../kernel/json.ts"
-import type { Scope } from "./connector.ts"
+import type { Scope, ToolServer } from "./connector.ts"
 
 /** What a step says about where its tool lives. `instanceId` wins. */
 export interface InstanceReference extends Scope {
@@ -10,8 +10,10 @@ export interface InstanceReference extends Scope {
 export interface ResolvedInstance {
   readonly ok: true
   readonly instanceId: string
+  /** The adapter's, or the registered server's name for graphs and people. */
   readonly slug: string
-  /** The active profile's values. */
+  readonly server: ToolServer
+  /** The active profile's values, or those of the workflow's override, secrets included. */
   readonly config: JsonObject
 }
 

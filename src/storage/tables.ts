@@ -1,5 +1,8 @@
 import { type ColumnKit, postgresKit, sqliteKit } from "./columns.ts"
+import { defineArtifacts } from "./schema/artifacts.ts"
 import { defineCallbacks } from "./schema/callbacks.ts"
+import { defineConnections } from "./schema/connections.ts"
+import { defineEgress } from "./schema/egress.ts"
 import { defineIdentity } from "./schema/identity.ts"
 import { defineMcp } from "./schema/mcp.ts"
 import { defineRuns } from "./schema/runs.ts"
@@ -17,6 +20,9 @@ const define = (k: ColumnKit) => ({
   ...defineWebhooks(k),
   ...defineTriggers(k),
   ...defineCallbacks(k),
+  ...defineConnections(k),
+  ...defineEgress(k),
+  ...defineArtifacts(k),
 })
 
 /** Every table, as the type says a SQLite one; at run time the dialect's own. Compare `sqliteTables`, `postgresTables`. */

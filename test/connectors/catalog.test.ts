@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test"
 import { CATALOG, canonicalUrl, findAdapter, slugOfUrl } from "../../src/connectors/catalog.ts"
 import { createConnectors } from "../../src/connectors/registry.ts"
 import { APPENDIX } from "./appendix.ts"
+import { egressTo } from "./call.ts"
 
 const connectors = createConnectors({
+  egress: egressTo(),
   sqlite: {
     children: { run: () => Promise.reject(new Error("not here")) },
     dataRootOf: () => "/nowhere",
@@ -41,8 +43,13 @@ function keyWords(config: string): readonly string[] {
 
 describe("the catalog", () => {
   test("has exactly the forty documented adapters, in order", () => {
-    expect(CATALOG.map(a => a.slug)).toEqual(documented.map(d => d.slug))
-    expect(CATALOG).toHaveLength(40)
+    const ofTheContract = CATALOG.filter(a => !a.selfHostedOnly)
+    expect(ofTheContract.map(a => a.slug)).toEqual(documented.map(d => d.slug))
+    expect(ofTheContract).toHaveLength(40)
+  })
+
+  test("marks those that only this runtime has", () => {
+    expect(CATALOG.filter(a => a.selfHostedOnly).map(a => a.slug)).toEqual(["http", "files", "time"])
   })
 
   test("names every tool to the letter", () => {
@@ -62,7 +69,7 @@ describe("the catalog", () => {
     const status = (wanted: string) => CATALOG.filter(a => a.status === wanted).map(a => a.slug)
     expect(status("preview")).toEqual(["healthcare"])
     expect(status("placeholder")).toEqual(["slack"])
-    expect(status("ga")).toHaveLength(38)
+    expect(status("ga")).toHaveLength(41)
   })
 
   test("marks what is a credential, and nothing of SQLite, RSS or healthcare is one", () => {

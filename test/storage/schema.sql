@@ -14,11 +14,90 @@ CREATE INDEX `alerts_project` ON `alerts` (`tenant_id`,`project_id`,`raised_at`)
 
 CREATE UNIQUE INDEX `alerts_standing_unique` ON `alerts` (`standing`);
 
+CREATE TABLE `artifacts` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`run_id` text,
+	`step_id` text,
+	`name` text,
+	`mime_type` text NOT NULL,
+	`size_bytes` integer NOT NULL,
+	`sha256` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+
+CREATE INDEX `artifacts_content` ON `artifacts` (`sha256`);
+
+CREATE INDEX `artifacts_project` ON `artifacts` (`tenant_id`,`project_id`,`created_at`);
+
+CREATE INDEX `artifacts_run` ON `artifacts` (`run_id`);
+
 CREATE TABLE `boots` (
 	`id` text PRIMARY KEY NOT NULL,
 	`started_at` integer NOT NULL,
 	`lease_until` integer NOT NULL
 );
+
+CREATE TABLE `connection_credentials` (
+	`connection_id` text NOT NULL,
+	`key` text NOT NULL,
+	`last4` text NOT NULL,
+	`updated_at` integer NOT NULL,
+	PRIMARY KEY(`connection_id`, `key`),
+	FOREIGN KEY (`connection_id`) REFERENCES `connections`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE TABLE `connection_overrides` (
+	`workflow_id` text NOT NULL,
+	`instance_id` text NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`connection_id` text NOT NULL,
+	PRIMARY KEY(`workflow_id`, `instance_id`)
+);
+
+CREATE INDEX `connection_overrides_connection` ON `connection_overrides` (`tenant_id`,`connection_id`);
+
+CREATE TABLE `connections` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`display_name` text NOT NULL,
+	`provider` text NOT NULL,
+	`service` text NOT NULL,
+	`status` text NOT NULL,
+	`status_reason` text,
+	`account` text,
+	`metadata` text NOT NULL,
+	`expires_at` integer,
+	`created_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE INDEX `connections_expiry` ON `connections` (`expires_at`);
+
+CREATE INDEX `connections_tenant` ON `connections` (`tenant_id`,`created_at`);
+
+CREATE TABLE `egress_attempts` (
+	`id` text PRIMARY KEY NOT NULL,
+	`at` integer NOT NULL,
+	`tenant_id` text,
+	`project_id` text,
+	`user_id` text,
+	`run_id` text,
+	`step_id` text,
+	`what` text NOT NULL,
+	`protocol` text NOT NULL,
+	`host` text NOT NULL,
+	`port` integer NOT NULL,
+	`allowed` integer NOT NULL,
+	`reason` text
+);
+
+CREATE INDEX `egress_attempts_at` ON `egress_attempts` (`at`);
+
+CREATE INDEX `egress_attempts_tenant` ON `egress_attempts` (`tenant_id`,`at`);
 
 CREATE TABLE `human_tasks` (
 	`run_id` text NOT NULL,
@@ -111,6 +190,58 @@ CREATE TABLE `mcp_instances` (
 
 CREATE INDEX `mcp_instances_project` ON `mcp_instances` (`tenant_id`,`project_id`,`server_url`);
 
+CREATE TABLE `mcp_server_versions` (
+	`id` text PRIMARY KEY NOT NULL,
+	`server_id` text NOT NULL,
+	`tenant_id` text NOT NULL,
+	`version` text NOT NULL,
+	`tools` text NOT NULL,
+	`config_schema` text NOT NULL,
+	`created_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	FOREIGN KEY (`server_id`) REFERENCES `mcp_servers`(`id`) ON UPDATE no action ON DELETE no action
+);
+
+CREATE UNIQUE INDEX `mcp_server_versions_name` ON `mcp_server_versions` (`server_id`,`version`);
+
+CREATE TABLE `mcp_servers` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`name` text NOT NULL,
+	`service` text NOT NULL,
+	`description` text NOT NULL,
+	`canonical_url` text NOT NULL,
+	`mode` text NOT NULL,
+	`auth_mode` text NOT NULL,
+	`status` text NOT NULL,
+	`status_reason` text,
+	`bridge` text,
+	`active_version_id` text,
+	`last_validation` text,
+	`last_validated_at` integer,
+	`created_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE INDEX `mcp_servers_tenant` ON `mcp_servers` (`tenant_id`,`created_at`);
+
+CREATE UNIQUE INDEX `mcp_servers_url` ON `mcp_servers` (`tenant_id`,`canonical_url`);
+
+CREATE TABLE `oauth_states` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`user_id` text NOT NULL,
+	`flow` text NOT NULL,
+	`connection_id` text,
+	`request` text NOT NULL,
+	`expires_at` integer NOT NULL,
+	`used_at` integer
+);
+
+CREATE INDEX `oauth_states_expiry` ON `oauth_states` (`expires_at`);
+
 CREATE TABLE `one_time_links` (
 	`token_hash` text PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
@@ -182,7 +313,7 @@ CREATE TABLE `projects` (
 	`name` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
-	`archived_at` integer,
+	`archived_at` integer, `tool_drift` text,
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE no action
 );
 
@@ -428,7 +559,7 @@ CREATE TABLE `workflow_versions` (
 	`run_setup` text,
 	`changelog` text NOT NULL,
 	`published_at` integer NOT NULL,
-	`published_by` text NOT NULL,
+	`published_by` text NOT NULL, `tools` text,
 	PRIMARY KEY(`workflow_id`, `version`),
 	FOREIGN KEY (`workflow_id`) REFERENCES `workflows`(`id`) ON UPDATE no action ON DELETE no action
 );

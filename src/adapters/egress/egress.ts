@@ -1,12 +1,14 @@
 import type { IncomingMessage } from "node:http"
+import { isIP } from "node:net"
 import type { AllowEntry } from "../../kernel/allow-entry.ts"
+import type { Asker } from "../../kernel/asker.ts"
 import { EGRESS_ANSWER_MAX_BYTES, EGRESS_CONNECT_MAX_MS, EGRESS_REDIRECTS_MAX, EGRESS_TOTAL_MAX_MS } from "../../kernel/limits.ts"
 import { answerOf } from "./answer.ts"
 import { Connections, type Resolve, systemResolve } from "./connection.ts"
 import { type Deadline, startDeadline } from "./deadline.ts"
-import { EgressFailed, EgressRefused } from "./errors.ts"
+import { EgressFailed, EgressRefused, failureOf } from "./errors.ts"
 import { type Hop, nextHop, redirectTarget, sentHeaders } from "./hop.ts"
-import { Policy } from "./policy.ts"
+import { bareHost, Policy } from "./policy.ts"
 
 export interface EgressDeps {
   /** What may be reached besides the public internet: the setting `egress.allow`. */
@@ -24,16 +26,24 @@ export interface EgressLimits {
   readonly answerBytes: number
 }
 
-/**
- * The one door of outgoing HTTP. `fetch` is used as the web's own, and can be handed to libraries as theirs.
- *
- * Errors: `EgressRefused`, `EgressFailed`, or the reason of the caller's signal. Reading the answer can fail with the latter two.
- */
+/** The one door to the outside. Whoever goes through it says on whose behalf. */
 export interface Egress {
-  fetch(input: string | URL | Request, init?: RequestInit, limits?: Partial<EgressLimits>): Promise<Response>
+  /** What goes out through it is done for `asker`. Cheap: one for each call is fine. */
+  for(asker: Asker): Outgoing
   /** Why `fetch` would refuse it, as far as that can be said without resolving the host; null: it would try. */
   refusal(url: string | URL): string | null
   close(): void
+}
+
+/** Errors: `EgressRefused`, `EgressFailed`, or the reason of the caller's signal. Reading an answer can fail with the latter two. */
+export interface Outgoing {
+  /** Used as the web's own, and can be handed to libraries as theirs. */
+  fetch(input: string | URL | Request, init?: RequestInit, limits?: Partial<EgressLimits>): Promise<Response>
+  /**
+   * The addresses of a host, vetted, for protocols that are no HTTP: connect to one of exactly these, and check certificates
+   * against the name.
+   */
+  addresses(host: string, port: number): Promise<readonly string[]>
 }
 
 const LIMITS: EgressLimits = {
@@ -73,7 +83,7 @@ export function createEgress({ allow, resolve = systemResolve, ca }: EgressDeps)
     }
   }
 
-  return {
+  const outgoing: Outgoing = {
     async fetch(input, init, given) {
       const url = checked(URL.parse(input instanceof Request ? input.url : input))
       const request = new Request(input, init)
@@ -91,11 +101,31 @@ export function createEgress({ allow, resolve = systemResolve, ca }: EgressDeps)
         throw error
       }
     },
+    async addresses(host, port) {
+      const url = checked(URL.parse(`http://${host.includes(":") ? `[${host}]` : host}:${port}/`))
+      const literal = bareHost(url)
+      if (isIP(literal) !== 0) return [literal]
+      const found = (await lookUp(resolve, url)).map(a => a.address)
+      policy.vet(url, found)
+      return found
+    },
+  }
+
+  return {
+    for: () => outgoing,
     refusal(text) {
       const url = URL.parse(text)
       return url === null ? NO_ADDRESS : policy.refusal(url)
     },
     close: () => connections.close(),
+  }
+}
+
+async function lookUp(resolve: Resolve, url: URL): ReturnType<Resolve> {
+  try {
+    return await resolve(bareHost(url))
+  } catch (error) {
+    throw failureOf(error, url.host)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Egress } from "../../adapters/egress/egress.ts"
 import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
+import { asker } from "../../kernel/asker.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import { CALLBACK_TOTAL_MAX_MS, CALLBACKS_PARALLEL_MAX, CALLBACKS_PER_HOST_MAX } from "../../kernel/limits.ts"
@@ -24,7 +25,7 @@ export interface CallbackSenderDeps {
   readonly store: CallbackStore
   readonly secrets: Pick<CallbackSecrets, "need">
   readonly runs: Pick<Runs, "inspect">
-  readonly egress: Pick<Egress, "fetch">
+  readonly egress: Pick<Egress, "for">
   readonly clock: Clock
   readonly random: () => number
   readonly version: string
@@ -98,7 +99,8 @@ export function createCallbackSender(deps: CallbackSenderDeps): CallbackSender {
     const request: RequestInit = { method: "POST", headers, body, redirect: "manual", signal: stop.signal }
     // The answer's body is not read, so its size does not matter.
     const limits = { totalMs: CALLBACK_TOTAL_MAX_MS, answerBytes: Number.MAX_SAFE_INTEGER }
-    const answer = await deps.egress.fetch(row.url, request, limits)
+    const outgoing = deps.egress.for(asker("callback", row))
+    const answer = await outgoing.fetch(row.url, request, limits)
     await answer.body?.cancel()
     return judge(answer, clock.now())
   }

@@ -30,6 +30,7 @@ export const catalogServerShape = t.Object({
   tool_names: t.Array(t.String()),
   status: t.Union([t.Literal("ga"), t.Literal("preview"), t.Literal("placeholder")]),
   available: t.Boolean({ description: "Whether this executable has the tools." }),
+  self_hosted_only: t.Boolean({ description: "The hosted product has no such adapter." }),
   icon_url: t.Nullable(t.String()),
   installed_instance_ids: t.Array(t.String()),
 })

@@ -85,7 +85,8 @@ export function createResolver(deps: ResolveDeps): Resolver {
       const found = await find(reference, "create")
       if (!found.ok) return found
       const config = found.profile ? effectiveConfig(found.profile) : {}
-      return { ok: true, instanceId: found.instance.id, slug: found.connector.slug, config }
+      const { instance, connector } = found
+      return { ok: true, instanceId: instance.id, slug: connector.slug, server: connector, config }
     },
   }
 }

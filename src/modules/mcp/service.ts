@@ -126,6 +126,7 @@ export function createMcpService(deps: McpDeps): McpService {
         tool_names: [...adapter.toolNames],
         status: adapter.status,
         available: connectors.has(adapter.slug),
+        self_hosted_only: adapter.selfHostedOnly,
         icon_url: null,
         installed_instance_ids: items.filter(i => i.instance.serverSlug === adapter.slug).map(i => i.instance.id),
       }))

@@ -1,5 +1,6 @@
 import { missingKeys } from "../../connectors/config.ts"
 import type { CallContext, Connector } from "../../connectors/connector.ts"
+import { asker } from "../../kernel/asker.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import type { ValidationBody } from "./contract.ts"
 import type { InstanceWithProfile } from "./store.ts"
@@ -36,6 +37,7 @@ export async function validateInstance(
         scope: instance,
         timeoutMs: PROBE_TIMEOUT_MS,
         idempotencyKey: `validate:${instance.id}`,
+        asker: asker(`validation of ${instance.serverSlug}`, instance),
       })
     }),
   ]

@@ -118,6 +118,7 @@ export class WorkflowService implements PlanSource {
 
   async publish(caller: Caller, id: string, body: { changelog?: string; input_schema?: unknown } | null): Promise<VersionBody> {
     const row = await this.deps.store.publish(caller, id, {
+      tools: null,
       changelog: body?.changelog ?? "",
       inputSchema: checkedSchema(body?.input_schema as Json | undefined), // it came as JSON
       by: caller.userId,

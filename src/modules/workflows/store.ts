@@ -3,7 +3,7 @@ import type { Page, PageOf } from "../../http/paging.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import type { Database } from "../../storage/database.ts"
 import { hotSelect } from "../../storage/hot-select.ts"
-import type { RunSetup } from "../../storage/schema/workflows.ts"
+import type { PinnedTools, RunSetup } from "../../storage/schema/workflows.ts"
 import type { Tables } from "../../storage/tables.ts"
 
 export type WorkflowRow = Tables["workflows"]["$inferSelect"]
@@ -55,6 +55,8 @@ export interface Publication {
   readonly changelog: string
   /** Undefined: the draft's own, or the one in its graph. */
   readonly inputSchema: Json | undefined
+  /** The tools of its steps as they are now. */
+  readonly tools: PinnedTools | null
   readonly by: string
   readonly at: number
   /** Throws when the draft may not be published. */
@@ -142,6 +144,7 @@ export function createWorkflowStore(db: Database): WorkflowStore {
           graph: draft.graph,
           inputSchema: publication.inputSchema ?? draft.graph.input_schema ?? draft.inputSchema,
           runSetup: draft.runSetup,
+          tools: publication.tools,
           changelog: publication.changelog,
           publishedAt: publication.at,
           publishedBy: publication.by,

@@ -1,13 +1,13 @@
 import { createArgumentCheck } from "../../connectors/arguments.ts"
-import type { CallContext, Connector, Connectors, Tool, ToolResult } from "../../connectors/connector.ts"
+import type { CallContext, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import type { InstanceReference, ResolvedInstance, ResolveForRun } from "../../connectors/resolve.ts"
+import { asker } from "../../kernel/asker.ts"
 import { isJsonObject, type Json } from "../../kernel/json.ts"
 import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
 
 export interface McpCallDeps {
   readonly resolve: ResolveForRun
-  readonly connectors: Connectors
   /**
    * Slugs of connectors whose calls wait for a process of ours. They keep the limit themselves, from when the work begins: a
    * clock out here would fail a call for having waited behind others.
@@ -25,16 +25,15 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
   async function prepare(job: StepJob): Promise<Prepared> {
     const instance = await deps.resolve(referenceOf(job))
     if (!instance.ok) return { ok: false, outcome: failure(instance.message) }
-    const connector = deps.connectors.get(instance.slug)
-    if (!connector) return { ok: false, outcome: failure(`the tools of ${instance.slug} are not part of this version`) }
+    const { server } = instance
     const name = text(job.config.tool_name)
-    const tool = connector.tools.find(t => t.name === name)
-    if (!tool) return { ok: false, outcome: failure(unknownTool(connector, name)) }
+    const tool = server.tools.find(t => t.name === name)
+    if (!tool) return { ok: false, outcome: failure(unknownTool(server, name)) }
     const args = job.config.tool_args ?? {}
     if (!isJsonObject(args)) return { ok: false, outcome: failure("tool_args is not an object") }
     const checked = check(tool, args)
     if (!checked.ok) return { ok: false, outcome: failure(checked.message) }
-    return { ok: true, instance, connector, tool, args: checked.args }
+    return { ok: true, instance, tool, args: checked.args }
   }
 
   return {
@@ -43,7 +42,7 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
       const startedAt = performance.now()
       const prepared = await prepare(job)
       if (!prepared.ok) return prepared.outcome
-      const { connector, tool, args, instance } = prepared
+      const { tool, args, instance } = prepared
       // What it took to get here is part of the attempt's time.
       const timeoutMs = Math.max(1, Math.floor(limitMs - (performance.now() - startedAt)))
       const context = {
@@ -51,9 +50,10 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         scope: { tenantId: job.tenantId, projectId: job.projectId },
         timeoutMs,
         idempotencyKey: job.idempotencyKey,
+        asker: asker(`tool ${instance.slug} ${tool.name}`, job),
       }
-      const call = (within: CallContext) => connector.call(tool.name, args, within)
-      if (deps.queued?.has(connector.slug)) return outcomeOf(await call({ ...context, timeoutMs: limitMs, signal }))
+      const call = (within: CallContext) => instance.server.call(tool.name, args, within)
+      if (deps.queued?.has(instance.slug)) return outcomeOf(await call({ ...context, timeoutMs: limitMs, signal }))
       return outcomeOf(await callInTime(signal, context, limitMs, call))
     },
   }
@@ -63,7 +63,6 @@ type Prepared =
   | {
       readonly ok: true
       readonly instance: ResolvedInstance
-      readonly connector: Connector
       readonly tool: Tool
       readonly args: NonNullable<StepJob["config"]>
     }
@@ -122,8 +121,8 @@ function failure(message: string): StepOutcome {
   return { ok: false, failure: { code: "MCP_TOOL_FAILED", message, retryable: false } }
 }
 
-function unknownTool(connector: Connector, name: string): string {
-  return `${connector.name} has no tool ${JSON.stringify(name.slice(0, 120))}; it has ${connector.tools.map(t => t.name).join(", ")}`
+function unknownTool({ name, tools }: ToolServer, wanted: string): string {
+  return `${name} has no tool ${JSON.stringify(wanted.slice(0, 120))}; it has ${tools.map(t => t.name).join(", ")}`
 }
 
 function text(value: Json | undefined): string {

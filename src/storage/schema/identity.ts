@@ -4,6 +4,8 @@ export type TenantRole = "tenant_admin" | "member"
 export type ProjectRole = "project_viewer" | "project_contributor" | "project_admin"
 export type LinkPurpose = "setup" | "invite" | "password_reset"
 
+export type ToolDrift = "run" | "ask" | "fail"
+
 export const defineIdentity = (k: ColumnKit) => {
   const users = k.table("users", {
     id: k.text("id").primaryKey(),
@@ -52,6 +54,8 @@ export const defineIdentity = (k: ColumnKit) => {
         .references(() => tenants.id),
       slug: k.text("slug").notNull(),
       name: k.text("name").notNull(),
+      /** What becomes of a step whose tool is not as it was when its version was published: `run`, `ask`, `fail`; null: `run`. */
+      toolDrift: k.text("tool_drift").$type<ToolDrift>(),
       createdAt: k.ms("created_at").notNull(),
       updatedAt: k.ms("updated_at").notNull(),
       archivedAt: k.ms("archived_at"),

@@ -10,6 +10,9 @@ export interface RunSetup {
   readonly trigger_steps?: { readonly [stepId: string]: JsonObject }
 }
 
+/** By server URL or instance id, then by tool name: the hash of the tool's description and schemas. */
+export type PinnedTools = { readonly [server: string]: { readonly [tool: string]: string } }
+
 export const defineWorkflows = (k: ColumnKit) => {
   const workflows = k.table(
     "workflows",
@@ -47,6 +50,8 @@ export const defineWorkflows = (k: ColumnKit) => {
       graph: k.json<JsonObject>("graph").notNull(),
       inputSchema: k.json<Json>("input_schema"),
       runSetup: k.json<RunSetup>("run_setup"),
+      /** The tools that its steps call, as they were when it was published; null: by an older executable, nobody looked. */
+      tools: k.json<PinnedTools>("tools"),
       changelog: k.text("changelog").notNull(),
       publishedAt: k.ms("published_at").notNull(),
       publishedBy: k.text("published_by").notNull(),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import { createEgress } from "../../../src/adapters/egress/egress.ts"
 import { EgressFailed, EgressRefused } from "../../../src/adapters/egress/errors.ts"
+import { asker } from "../../../src/kernel/asker.ts"
 import { egressFor, errorOf, openServer } from "./places.ts"
 import { LITERALS, PUBLIC, RESOLVED } from "./spellings.ts"
 
@@ -33,7 +34,7 @@ describe("an address inside", () => {
   })
 
   test("is refused under the names that the system knows for it", async () => {
-    const egress = createEgress({ allow: [] })
+    const egress = createEgress({ allow: [] }).for(asker("test"))
     for (const host of ["localhost", "LOCALHOST"]) {
       expect(await errorOf(egress.fetch(canary.url("/", host)))).toBeInstanceOf(EgressRefused)
     }

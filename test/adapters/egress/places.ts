@@ -2,6 +2,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import { createEgress, type EgressDeps } from "../../../src/adapters/egress/egress.ts"
 import { parseAllowEntry } from "../../../src/kernel/allow-entry.ts"
+import { asker } from "../../../src/kernel/asker.ts"
 
 export interface Seen {
   readonly method: string
@@ -39,7 +40,7 @@ export async function openServer(answer: (seen: Seen, response: http.ServerRespo
 /** An egress with an allow-list as the operator writes it. */
 export function egressFor(allow: string, more: Omit<EgressDeps, "allow"> = {}) {
   const entries = allow === "" ? [] : allow.split(",").map(text => parseAllowEntry(text.trim()))
-  return createEgress({
+  const egress = createEgress({
     allow: entries.map(
       entry =>
         entry ??
@@ -50,6 +51,7 @@ export function egressFor(allow: string, more: Omit<EgressDeps, "allow"> = {}) {
     resolve: async () => [{ address: "127.0.0.1", family: 4 }],
     ...more,
   })
+  return { ...egress, ...egress.for(asker("test")) }
 }
 
 /** What it was refused or failed with. */

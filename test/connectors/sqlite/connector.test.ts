@@ -5,6 +5,7 @@ import type { CallContext, Connector, ToolResult } from "../../../src/connectors
 import { createSqliteConnector } from "../../../src/connectors/sqlite/connector.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { connect } from "../../../src/storage/sqlite/driver.ts"
+import { callContext } from "../call.ts"
 import { makePlace, messageIn, type TestPlace, valueIn } from "./place.ts"
 
 // Real children on a shared machine.
@@ -31,14 +32,8 @@ beforeEach(async () => {
 })
 afterEach(() => here.remove())
 
-const context = (change: Partial<CallContext> = {}): CallContext => ({
-  config: { sqlite_default_database_path: "main.db", sqlite_allow_write: true },
-  scope: { tenantId: "acme", projectId: "p1" },
-  signal: new AbortController().signal,
-  timeoutMs: 30_000,
-  idempotencyKey: "run:step:0",
-  ...change,
-})
+const context = (change: Partial<CallContext> = {}): CallContext =>
+  callContext({ config: { sqlite_default_database_path: "main.db", sqlite_allow_write: true }, ...change })
 const call = (tool: string, args: JsonObject, change?: Partial<CallContext>): Promise<ToolResult> =>
   sqlite.call(tool, args, context(change))
 const write = async (sql: string, args: readonly (string | number)[] = []) => valueIn(await call("sqlite_execute", { sql, args }))

@@ -7,6 +7,7 @@ import { createSqliteConnector } from "../../../src/connectors/sqlite/connector.
 import { TIMEOUT_MAX_MS } from "../../../src/connectors/sqlite/limits.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { CHILD_MEMORY_MARGIN_BYTES, SQLITE_CHILD_MEMORY_MAX_BYTES } from "../../../src/kernel/limits.ts"
+import { callContext } from "../call.ts"
 import { askIn, makePlace, messageIn, type TestPlace, valueIn } from "./place.ts"
 
 // Real children on a shared machine.
@@ -42,14 +43,8 @@ beforeEach(async () => {
 afterEach(() => here.remove())
 
 function call(projectId: string, tool: string, args: JsonObject, change: Partial<CallContext> = {}): Promise<ToolResult> {
-  return sqlite.call(tool, args, {
-    config: { sqlite_default_database_path: "main.db", sqlite_allow_write: true, sqlite_query_timeout_seconds: 86_400 },
-    scope: { tenantId: "acme", projectId },
-    signal: new AbortController().signal,
-    timeoutMs: 30_000,
-    idempotencyKey: "run:step:0",
-    ...change,
-  })
+  const config = { sqlite_default_database_path: "main.db", sqlite_allow_write: true, sqlite_query_timeout_seconds: 86_400 }
+  return sqlite.call(tool, args, callContext({ config, scope: { tenantId: "acme", projectId }, ...change }))
 }
 
 const blobs = (count: number, bytes: number) =>
@@ -138,10 +133,7 @@ describe("long queries of one project", () => {
       const stop = new AbortController()
       const long = [1, 2].map(() => call("greedy", "sqlite_query", { sql: FOREVER }, { signal: stop.signal }))
       await Bun.sleep(100)
-      const answer = await sqlite.probe!({
-        ...{ config: {}, scope: { tenantId: "acme", projectId: "greedy" }, idempotencyKey: "" },
-        ...{ signal: new AbortController().signal, timeoutMs: 300 },
-      })
+      const answer = await sqlite.probe!(callContext({ scope: { tenantId: "acme", projectId: "greedy" }, timeoutMs: 300 }))
       expect(answer).toMatchObject({ ok: false, message: "every SQLite process is busy", retryable: true })
       stop.abort()
       await Promise.all(long)

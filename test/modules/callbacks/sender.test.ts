@@ -70,7 +70,7 @@ for (const dialect of dialects) {
         store,
         secrets: { need: async () => "whsec_test" },
         runs: { inspect: async () => null },
-        egress: { fetch },
+        egress: { for: () => ({ fetch, addresses: () => Promise.reject(new Error("no HTTP")) }) },
         clock: { now: () => time.now },
         random: () => 0.5,
         version: "1.2.3",

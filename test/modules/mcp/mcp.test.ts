@@ -11,6 +11,7 @@ import type { JsonObject } from "../../../src/kernel/json.ts"
 import { mcpProfileRoutes } from "../../../src/modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "../../../src/modules/mcp/routes.ts"
 import { createMcpService, type McpService } from "../../../src/modules/mcp/service.ts"
+import { egressTo } from "../../connectors/call.ts"
 import { dialects, type TemporaryDatabase } from "../../helpers/database.ts"
 
 const SQLITE = "https://router.agentruntime.io/sqlite/mcp"
@@ -32,6 +33,7 @@ const mysql: Connector = {
 
 const connectors: Connectors = new Map([
   ...createConnectors({
+    egress: egressTo(),
     sqlite: {
       children: { run: async () => ({ ok: true, value: {} }) },
       dataRootOf: () => "/nowhere",
@@ -98,7 +100,7 @@ for (const dialect of dialects) {
       const { id } = await created()
       const { status, body } = await get("/platform-catalog")
       expect(status).toBe(200)
-      expect(body.servers).toHaveLength(40)
+      expect(body.servers.filter((s: JsonObject) => !s.self_hosted_only)).toHaveLength(40)
       const sqlite = body.servers.find((s: JsonObject) => s.slug === "sqlite")
       expect(sqlite).toMatchObject({
         id: "sqlite",
@@ -237,7 +239,7 @@ for (const dialect of dialects) {
         active: true,
       })
       const run = await mcp.resolveForRun({ tenantId: "acme", projectId: "p1", instanceId: id })
-      expect(run).toEqual({ ok: true, instanceId: id, slug: "sqlite", config: { sqlite_max_rows: 5 } })
+      expect(run).toMatchObject({ ok: true, instanceId: id, slug: "sqlite", config: { sqlite_max_rows: 5 } })
       for (const source_spec of [
         { sqlite_max_rows: { source: "connection", connection_id: "c", key: "k" } },
         { sqlite_max_rows: { source: "vault", path: "p" } },

@@ -44,6 +44,7 @@ for (const dialect of dialects) {
     const publication = (more: object = {}) => ({
       changelog: "",
       inputSchema: undefined,
+      tools: null,
       by: "u2",
       at: NOW + 1,
       check: () => {},
@@ -98,6 +99,7 @@ for (const dialect of dialects) {
         graph: GRAPH,
         inputSchema: null,
         runSetup: { trigger_step_ids: ["a"] },
+        tools: null,
         changelog: "c",
         publishedAt: NOW + 1,
         publishedBy: "u2",

@@ -1,0 +1,32 @@
+import type { AdapterRow } from "./catalog-data.ts"
+
+/** Connectors that the hosted product does not have: a graph that uses one runs here only (S-1). */
+export const OWN_ADAPTERS: readonly AdapterRow[] = [
+  {
+    slug: "http",
+    name: "HTTP",
+    category: "web",
+    auth: "api_key",
+    description: "One HTTP request to any service: all methods, the usual ways to sign in, all pages of a list.",
+    tools: "http_request",
+    config: "base_url",
+  },
+  {
+    slug: "files",
+    name: "Files",
+    category: "files",
+    auth: "none",
+    description: "Reads, writes and lists files under one folder of this machine.",
+    tools: "files_read files_write files_list",
+    config: "",
+  },
+  {
+    slug: "time",
+    name: "Time",
+    category: "data",
+    auth: "none",
+    description: "Now, and parsing, adding and formatting of times in any time zone.",
+    tools: "time_now time_parse time_add time_format",
+    config: "",
+  },
+]
