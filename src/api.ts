@@ -3,6 +3,7 @@ import type { Gate } from "./http/gate.ts"
 import { healthRoutes } from "./http/health.ts"
 import { metricsRoutes } from "./http/metrics.ts"
 import { alertRoutes } from "./modules/alerts/routes.ts"
+import { artifactRoutes } from "./modules/artifacts/routes.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
 import { callbackRoutes } from "./modules/callbacks/routes.ts"
@@ -35,6 +36,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof callbackRoutes>[0] &
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
+  Parameters<typeof artifactRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
 /** Every route, one line a module. */
@@ -57,6 +59,7 @@ export const api = (deps: ApiDeps) =>
     .use(callbackRoutes(deps))
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
+    .use(artifactRoutes(deps))
     .use(metricsRoutes(deps))
 
 export type Api = ReturnType<typeof api>

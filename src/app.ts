@@ -21,6 +21,8 @@ import type { Ids } from "./kernel/ids.ts"
 import { LEASE_RENEW_MS, SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
 import { AlertService } from "./modules/alerts/service.ts"
 import { createAlertStore } from "./modules/alerts/store.ts"
+import { ArtifactService } from "./modules/artifacts/service.ts"
+import { createArtifactStore } from "./modules/artifacts/store.ts"
 import { Access } from "./modules/auth/access.ts"
 import { Actors } from "./modules/auth/actors.ts"
 import { createAuthorizer } from "./modules/auth/authorizer.ts"
@@ -64,6 +66,7 @@ import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
 import { stepTypes } from "./steps/registry.ts"
 import { createWorkflowCallExecutor } from "./steps/workflow_call/execute.ts"
+import { Blobs } from "./storage/blobs.ts"
 import { type DataDirectory, freeBytes, watchFiles } from "./storage/data-directory.ts"
 import { type Database, StorageFull } from "./storage/database.ts"
 import { createJournal } from "./storage/journal.ts"
@@ -136,6 +139,12 @@ export async function createApp(deps: AppDeps) {
       forbiddenRoots: [directory.path],
       maxDatabaseMb: config["sqlite.max_database_mb"],
     },
+  })
+
+  const artifacts = new ArtifactService({
+    ...{ clock, ids, publicUrl, keepDays: config["artifacts.keep_days"] },
+    store: createArtifactStore(db),
+    blobs: new Blobs(directory.blobs),
   })
 
   const workflows = new WorkflowService({ store: createWorkflowStore(db), types: stepTypes, clock, ids })
@@ -220,7 +229,7 @@ export async function createApp(deps: AppDeps) {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
-    ...{ triggers: triggers.service, alerts, metrics },
+    ...{ triggers: triggers.service, alerts, metrics, artifacts },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -252,6 +261,12 @@ export async function createApp(deps: AppDeps) {
       log,
     ),
     startLoop("sweep of fires", SWEEP_EVERY_MS, leadership.guard(triggers.sweep), log),
+    startLoop(
+      "sweep of artifacts",
+      SWEEP_EVERY_MS,
+      leadership.guard(now => artifacts.sweep(now)),
+      log,
+    ),
     ...(config["scheduler.enabled"]
       ? [
           startLoop("scheduler", FIRE_EVERY_MS, leadership.guard(triggers.schedule), log),
@@ -266,6 +281,7 @@ export async function createApp(deps: AppDeps) {
     http,
     auth,
     pats,
+    artifacts,
 
     /** Goes on with what an earlier boot left, then starts the loops. How many runs were taken over. */
     async start(): Promise<number> {

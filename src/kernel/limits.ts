@@ -156,6 +156,12 @@ export const CALLBACK_RETRY_AFTER_MAX_MS = 60 * 60_000
 /** Of one callback; older ones make room. */
 export const CALLBACK_ATTEMPTS_KEPT_MAX = 50
 export const CALLBACK_KEPT_MS = 30 * 24 * 60 * 60_000
+/** Bytes of one artifact; an answer of a tool is not larger. */
+export const ARTIFACT_MAX_BYTES = 32 * MIB
+/** What one project keeps: how many, and their bytes together. */
+export const ARTIFACTS_MAX = 100_000
+export const ARTIFACTS_MAX_BYTES = 10 * 1024 * MIB
+export const ARTIFACT_NAME_MAX_CHARS = 150
 /** Schedules and event triggers of one workflow. */
 export const TRIGGERS_PER_WORKFLOW_MAX = 100
 /** A trigger's `config`, as JSON. */

@@ -10,6 +10,8 @@ export interface DataDirectory {
   readonly database: string
   readonly masterKey: string
   readonly lock: string
+  /** Contents that steps gave, named by their hashes. */
+  readonly blobs: string
   /** Default root of the sqlite connector's databases. */
   readonly sqliteRoot: string
 }
@@ -20,6 +22,7 @@ export function dataDirectory(path: string): DataDirectory {
     database: join(path, "agentruntime.db"),
     masterKey: join(path, "master.key"),
     lock: join(path, "agentruntime.lock"),
+    blobs: join(path, "blobs"),
     sqliteRoot: join(path, "sqlite"),
   }
 }
@@ -27,7 +30,7 @@ export function dataDirectory(path: string): DataDirectory {
 /** Creates what is missing; throws `AppError("unavailable")` for a place where nothing can be kept safely. */
 export function prepareDataDirectory(directory: DataDirectory): void {
   try {
-    for (const path of [directory.path, directory.sqliteRoot]) mkdirSync(path, { recursive: true, mode: 0o700 })
+    for (const path of [directory.path, directory.blobs, directory.sqliteRoot]) mkdirSync(path, { recursive: true, mode: 0o700 })
     accessSync(directory.path, constants.W_OK)
   } catch (error) {
     const sentence = `the data directory ${directory.path} cannot be written (${messageOf(error)}); choose another with --data`

@@ -92,6 +92,13 @@ async function trigger(world: World, place: Place, owner: Person) {
   return { id, trigger_id: made.body.id as string }
 }
 
+const artifact = async (world: World, place: Place) => {
+  const scope = { tenantId: place.tenant, projectId: place.project }
+  const origin = { runId: null, stepId: null, name: crypto.randomUUID(), mimeType: "text/plain" }
+  const { id } = await world.app.artifacts.keep(scope, origin, new TextEncoder().encode("kept"))
+  return { id }
+}
+
 const instance = async (world: World, place: Place, owner: Person) => {
   const { body } = await world.call(of(owner, place), "POST", "/v1/mcp/instances", { server_id: "sqlite" })
   return { id: body.id as string, profile_id: body.active_profile_id as string }
@@ -401,6 +408,10 @@ export const ROUTES: readonly RouteCase[] = [
     ids: trigger,
     status: 200,
   },
+  { route: "GET /v1/artifacts", asked: "project_viewer", scopes: READ, status: 200 },
+  { route: "GET /v1/artifacts/:id", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
+  { route: "GET /v1/artifacts/:id/content", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
+  { route: "DELETE /v1/artifacts/:id", asked: "project_contributor", scopes: WRITE, ids: artifact, status: 204 },
   { route: "GET /v1/alerts", asked: "project_viewer", scopes: READ, status: 200 },
 
   // Human tasks (§4.8)
