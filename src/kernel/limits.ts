@@ -140,6 +140,8 @@ export const LUA_WAITING_MAX = 10_000
 /** An outgoing request: its name, connection and TLS; all of it, redirects included; and the bytes of its answer. */
 export const EGRESS_CONNECT_MAX_MS = 10_000
 export const EGRESS_TOTAL_MAX_MS = 120_000
+/** No byte for so long ends a request that has no end of its own. */
+export const EGRESS_SILENCE_MAX_MS = 120_000
 export const EGRESS_ANSWER_MAX_BYTES = 32 * MIB
 export const EGRESS_REDIRECTS_MAX = 5
 /** Shorter than most servers keep an idle connection. */

@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from "node:dns/promises"
 import * as http from "node:http"
 import * as https from "node:https"
-import type { LookupFunction } from "node:net"
+import { isIP, type LookupFunction } from "node:net"
 import { EGRESS_IDLE_MAX_MS } from "../../kernel/limits.ts"
 import { EgressFailed, failureOf } from "./errors.ts"
 import type { Hop } from "./hop.ts"
@@ -37,8 +37,11 @@ export class Connections {
     })
   }
 
-  /** Resolves when the head of the answer is there. `signal` ends it with its reason. */
-  send(hop: Hop, connectMs: number, signal: AbortSignal): Promise<http.IncomingMessage> {
+  /**
+   * Resolves when the head of the answer is there. `signal` ends it with its reason; `passed` is called when the host was
+   * vetted and the request goes out.
+   */
+  send(hop: Hop, connectMs: number, signal: AbortSignal, passed: () => void): Promise<http.IncomingMessage> {
     const { url } = hop
     const secure = url.protocol === "https:"
     return new Promise((resolve, reject) => {
@@ -50,7 +53,7 @@ export class Connections {
         method: hop.method,
         path: url.pathname + url.search,
         headers: headersOf(hop),
-        lookup: this.#vettedLookup(url),
+        lookup: this.#vettedLookup(url, passed),
       })
       const connecting = setTimeout(() => {
         request.destroy(new EgressFailed(`${url.host} could not be reached: no connection within ${connectMs / 1000} s`))
@@ -64,6 +67,8 @@ export class Connections {
       request.on("socket", socket => {
         // The agent's limit is for idle connections; how long a request may take is the deadline's to say.
         socket.setTimeout(0)
+        // One that is used again was vetted when it was made, and a literal before this.
+        if (request.reusedSocket || isIP(bareHost(url)) !== 0) passed()
         if (request.reusedSocket) clearTimeout(connecting)
         else socket.once(secure ? "secureConnect" : "connect", () => clearTimeout(connecting))
       })
@@ -89,13 +94,14 @@ export class Connections {
   }
 
   /** The connection is made to exactly the addresses that were vetted: the name is not resolved a second time. */
-  #vettedLookup(url: URL): LookupFunction {
+  #vettedLookup(url: URL, passed: () => void): LookupFunction {
     return (name, options, callback) => {
       const vetted = this.resolve(name).then(addresses => {
         this.policy.vet(
           url,
           addresses.map(a => a.address),
         )
+        passed()
         return addresses
       })
       vetted.then(

@@ -1,21 +1,44 @@
+import type { EgressLimits } from "./egress.ts"
+import { EgressFailed } from "./errors.ts"
+
 export interface Deadline {
-  /** Aborted with the caller's reason, or with what `onLate` made. */
+  /** Aborted with the caller's reason, or with what came too late. */
   readonly signal: AbortSignal
+  /** A byte came, or is awaited again. */
+  stirred(): void
+  /** Nobody waits for the other side: its silence is ours. */
+  paused(): void
   /** Everything was read, or nothing will be. */
   end(): void
 }
 
+/** `setTimeout` takes a longer time for none at all. */
+const TIMER_MAX_MS = 2 ** 31 - 1
+
 /** The time that one request has, from its first look-up to the last byte of its answer, redirects included. */
-export function startDeadline(totalMs: number, caller: AbortSignal, onLate: () => Error): Deadline {
+export function startDeadline(origin: string, { totalMs, idleMs }: EgressLimits, caller: AbortSignal): Deadline {
   const control = new AbortController()
-  const timer = setTimeout(() => control.abort(onLate()), totalMs)
+  const failAfter = (ms: number, sentence: string) =>
+    ms > TIMER_MAX_MS ? undefined : setTimeout(() => control.abort(new EgressFailed(`${origin} ${sentence} ${ms / 1000} s`)), ms)
+  const total = failAfter(totalMs, "did not answer in full within")
+  const startIdle = () => (idleMs >= totalMs ? undefined : failAfter(idleMs, "sent nothing for"))
+  let idle = startIdle()
   const onAbort = () => control.abort(caller.reason)
   if (caller.aborted) onAbort()
   else caller.addEventListener("abort", onAbort, { once: true })
   return {
     signal: control.signal,
+    stirred() {
+      if (idle) idle.refresh()
+      else if (!control.signal.aborted) idle = startIdle()
+    },
+    paused() {
+      clearTimeout(idle)
+      idle = undefined
+    },
     end() {
-      clearTimeout(timer)
+      clearTimeout(total)
+      clearTimeout(idle)
       caller.removeEventListener("abort", onAbort)
     },
   }

@@ -3,19 +3,17 @@ import type { AllowEntry } from "../../kernel/allow-entry.ts"
 import { EgressFailed, EgressRefused } from "./errors.ts"
 import { notPublic } from "./ranges.ts"
 
-/** Where requests may go: to public addresses, and to what the operator's allow-list names. */
+/** Where requests may go: to public addresses (unless sealed), and to what the operator's allow-list names. */
 export class Policy {
-  readonly #names: readonly { readonly host: string; readonly port: number | null }[]
-  readonly #networks: readonly { readonly list: BlockList; readonly version: 4 | 6; readonly port: number | null }[]
+  readonly #names: readonly NameRule[]
+  readonly #networks: readonly NetworkRule[]
 
-  constructor(allow: readonly AllowEntry[]) {
+  constructor(
+    allow: readonly AllowEntry[],
+    private readonly sealed = false,
+  ) {
     this.#names = allow.flatMap(entry => (entry.kind === "name" ? [entry] : []))
-    this.#networks = allow.flatMap(entry => {
-      if (entry.kind === "name") return []
-      const list = new BlockList()
-      list.addSubnet(entry.address, entry.prefix, entry.family)
-      return [{ list, version: entry.family === "ipv4" ? 4 : 6, port: entry.port }] as const
-    })
+    this.#networks = allow.flatMap(entry => (entry.kind === "name" ? [] : [networkRule(entry)]))
   }
 
   /** Why a request to this URL is refused, as far as that can be said before its host is resolved; null: not refused. */
@@ -24,31 +22,54 @@ export class Policy {
     if (url.username !== "" || url.password !== "") return "an address must not carry a user name and password"
     const host = bareHost(url)
     if (host === "") return "the address names no host"
-    if (isIP(host) === 0 || this.#allows(host, portOf(url))) return null
-    const kind = notPublic(host)
-    return kind === null ? null : `${url.host} is ${kind}; ${wayOut(url)}`
+    if (this.entryOf(url) !== null) return null
+    const kind = isIP(host) === 0 ? null : notPublic(host)
+    if (kind !== null) return `${url.host} is ${kind}; ${wayOut(url)}`
+    // Sealed, a name is not even looked up: what is asked of a resolver has left the machine.
+    return this.sealed ? `${url.host} is not on the allow-list, and this instance is sealed; ${wayOut(url)}` : null
+  }
+
+  /** The entry of the allow-list that names the URL's host; null: none does, though a name may resolve to what one opens. */
+  entryOf(url: URL): AllowEntry | null {
+    const host = bareHost(url)
+    if (isIP(host) !== 0) return this.#networkOf(host, portOf(url))
+    const name = host.replace(/\.$/, "")
+    return this.#names.find(entry => entry.host === name && fits(entry.port, portOf(url))) ?? null
   }
 
   /** Throws unless every address that the URL's host resolved to may be connected to. One bad one spoils the name. */
   vet(url: URL, addresses: readonly string[]): void {
     if (addresses.length === 0) throw new EgressFailed(`${url.host} could not be reached: its name has no address`)
-    const host = bareHost(url)
-    const port = portOf(url)
-    if (this.#names.some(name => name.host === host.replace(/\.$/, "") && fits(name.port, port))) return
+    if (this.entryOf(url) !== null) return
     for (const address of addresses) {
-      const kind = this.#allows(address, port) ? null : notPublic(address)
+      const kind = this.#networkOf(address, portOf(url)) === null ? notPublic(address) : null
       // Not which address: what a name means inside this network is not the caller's to learn.
       if (kind !== null) throw new EgressRefused(`${url.host} resolves to ${kind}; ${wayOut(url)}`)
     }
   }
 
-  #allows(address: string, port: number): boolean {
+  #networkOf(address: string, port: number): AllowEntry | null {
     const [bare = ""] = address.split("%")
     const version = isIP(bare)
     const family = version === 4 ? "ipv4" : "ipv6"
     // Versions are compared, as a list of IPv6 networks would also match plain IPv4 addresses.
-    return this.#networks.some(n => n.version === version && fits(n.port, port) && n.list.check(bare, family))
+    const open = this.#networks.find(n => n.version === version && fits(n.entry.port, port) && n.list.check(bare, family))
+    return open?.entry ?? null
   }
+}
+
+type NameRule = Extract<AllowEntry, { kind: "name" }>
+type NetworkEntry = Extract<AllowEntry, { kind: "network" }>
+interface NetworkRule {
+  readonly entry: NetworkEntry
+  readonly list: BlockList
+  readonly version: 4 | 6
+}
+
+function networkRule(entry: NetworkEntry): NetworkRule {
+  const list = new BlockList()
+  list.addSubnet(entry.address, entry.prefix, entry.family)
+  return { entry, list, version: entry.family === "ipv4" ? 4 : 6 }
 }
 
 /** Without the brackets of an IPv6 literal. `URL` has turned every odd spelling of an IPv4 address into dotted numbers. */

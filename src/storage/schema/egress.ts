@@ -15,7 +15,7 @@ export const defineEgress = (k: ColumnKit) => {
       stepId: k.text("step_id"),
       /** Which part of the runtime asked, e.g. `connector github`. */
       what: k.text("what").notNull(),
-      /** `https`, `http`, `tcp`. */
+      /** `https`, `http`, `tcp`, `other`. */
       protocol: k.text("protocol").notNull(),
       host: k.text("host").notNull(),
       port: k.int("port").notNull(),

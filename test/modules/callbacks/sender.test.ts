@@ -58,7 +58,7 @@ for (const dialect of dialects) {
 
     /** A process that sends; its network answers when the test says so, or as `reply` says. */
     function boot(reply?: () => Response | Error) {
-      const fetch = (url: string | URL | Request, init: RequestInit = {}) =>
+      const answered = (url: string | URL | Request, init: RequestInit = {}) =>
         new Promise<Response>((resolve, reject) => {
           const answer = (response: Response | Error) => (response instanceof Error ? reject(response) : resolve(response))
           sent.push({ url: String(url), headers: new Headers(init.headers), body: String(init.body), answer })
@@ -66,6 +66,7 @@ for (const dialect of dialects) {
           init.signal?.addEventListener("abort", () => reject(init.signal?.reason))
           if (reply) answer(reply())
         })
+      const fetch = Object.assign(answered, { preconnect() {} })
       return createCallbackSender({
         store,
         secrets: { need: async () => "whsec_test" },
