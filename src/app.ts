@@ -9,7 +9,7 @@ import { selfCommand } from "./adapters/sandbox/self.ts"
 import { createMetrics } from "./adapters/telemetry/metrics.ts"
 import { openVault } from "./adapters/vault/open.ts"
 import { api } from "./api.ts"
-import { type Config, childEnvironment, defaultChildren } from "./config.ts"
+import { type Config, childEnvironment, defaultChildren, environmentOf } from "./config.ts"
 import { createConnectors } from "./connectors/registry.ts"
 import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
@@ -36,6 +36,7 @@ import { CallbackService } from "./modules/callbacks/service.ts"
 import { CallbackStore } from "./modules/callbacks/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
+import type { ServerDirectory } from "./modules/mcp/remote-server.ts"
 import { createMcpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
@@ -151,6 +152,12 @@ export async function createApp(deps: AppDeps) {
   const mcp = createMcpService({
     db,
     connectors,
+    directory: NO_SERVERS,
+    vault,
+    credentialsOf: async () => ({ ok: false, message: "connections are not available in this version" }),
+    connectionExists: async () => false,
+    overrideOf: async () => null,
+    env: environmentOf(config["mcp.env_allow"]),
     clock,
     ids,
     publicUrl,
@@ -326,6 +333,16 @@ export async function createApp(deps: AppDeps) {
       return inFlight
     },
   }
+}
+
+const NO_SERVERS: ServerDirectory = {
+  find: async () => null,
+  findByUrl: async () => null,
+  list: async () => [],
+  current: async server => server.tools,
+  toolServer: () => {
+    throw new Error("there are no registered servers")
+  },
 }
 
 /** Null when the disk is full. */

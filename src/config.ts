@@ -50,6 +50,9 @@ export const SETTINGS = {
   "egress.allow": allowList(
     "What outgoing requests may reach besides the public internet: names, addresses and networks, comma-separated.",
   ),
+  "mcp.env_allow": names(
+    "Variables of this server's environment that configuration profiles may read, comma-separated. Whoever edits profiles sees them.",
+  ),
   "lua.children": {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",
@@ -123,6 +126,11 @@ export function readConfig(sources: ConfigSources): Config {
 
 export function processEnvironment(): Readonly<Record<string, string | undefined>> {
   return process.env
+}
+
+/** Those of these variables that are set. */
+export function environmentOf(names: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(names.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
 }
 
 /** What a child of this program needs of the environment: where it may unpack its SQLite addon. Everything else stays out. */
@@ -202,6 +210,15 @@ function paths(description: string): Setting<readonly string[]> {
     return trimmed.includes("") ? undefined : trimmed.map(p => resolve(p))
   }
   return { default: [], description, expected: "a list of paths", read }
+}
+
+function names(description: string): Setting<readonly string[]> {
+  const read = (v: unknown) => {
+    const given = Array.isArray(v) ? v : typeof v === "string" ? v.split(",") : [undefined]
+    const trimmed = given.map(name => (typeof name === "string" ? name.trim() : ""))
+    return trimmed.every(name => /^[A-Za-z_]\w*$/.test(name)) ? trimmed : undefined
+  }
+  return { default: [], description, expected: "a list of names", read }
 }
 
 function allowList(description: string): Setting<readonly AllowEntry[]> {

@@ -108,6 +108,7 @@ describe("one name everywhere", () => {
       "scheduler.keep_fires_days": ["7", "7", 7],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
+      "mcp.env_allow": ["CRM_KEY, OTHER", '["CRM_KEY", "OTHER"]', ["CRM_KEY", "OTHER"]],
       "egress.allow": [
         "ollama.lan, 10.0.0.0/8",
         '["ollama.lan", "10.0.0.0/8"]',
@@ -248,6 +249,7 @@ describe("bad settings", () => {
     ["auth.trust_proxy", "constructor"],
     ["auth.trust_proxy", "__proto__"],
     ["sqlite.roots", "/a,,/b"],
+    ["mcp.env_allow", "CRM-KEY"],
     ["egress.allow", ""],
     ["egress.allow", "a.example,,b.example"],
     ["egress.allow", "*.example.com"],

@@ -10,7 +10,7 @@ export interface ConfigIssue {
   readonly message: string
 }
 
-/** What is wrong with a configuration: unknown keys, wrong types, and required keys without value or default. */
+/** What is wrong with a configuration as far as it goes: unknown keys and wrong types. See `missingKeys` for what it lacks. */
 export function checkConfig(schema: ConfigSchema, config: JsonObject): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = []
   for (const [key, value] of Object.entries(config)) {
@@ -19,7 +19,6 @@ export function checkConfig(schema: ConfigSchema, config: JsonObject): readonly 
       : `is not a configuration key (known: ${known(schema)})`
     if (problem) issues.push({ key, message: `${shown(key)} ${problem}` })
   }
-  for (const key of missingKeys(schema, config)) issues.push({ key, message: `${key} is required` })
   return issues
 }
 

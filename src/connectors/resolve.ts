@@ -3,6 +3,8 @@ import type { Scope, ToolServer } from "./connector.ts"
 
 /** What a step says about where its tool lives. `instanceId` wins. */
 export interface InstanceReference extends Scope {
+  /** Whose connection overrides count (contract §7.4). */
+  readonly workflowId?: string
   readonly serverUrl?: string
   readonly instanceId?: string
 }
@@ -15,6 +17,8 @@ export interface ResolvedInstance {
   readonly server: ToolServer
   /** The active profile's values, or those of the workflow's override, secrets included. */
   readonly config: JsonObject
+  /** The saved connection that the values come from, if any. */
+  readonly connectionId: string | null
 }
 
 /**

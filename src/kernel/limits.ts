@@ -96,6 +96,11 @@ export const STREAM_REPLAY_PAGE = 500
 export const STREAM_PING_MS = 25_000
 
 export const MCP_TIMEOUT_DEFAULT_MS = 60_000
+/** How long a server may take to say which tools it has, before a call goes on with those it said last. */
+export const MCP_TOOLS_TIMEOUT_MS = 10_000
+/** Resolved instances that are kept for the next step, and how long at the most. */
+export const MCP_RESOLVED_KEPT_MAX = 10_000
+export const MCP_RESOLVED_KEPT_MS = 1_000
 export const STEP_TIMEOUT_MAX_S = 86_400
 export const RETRY_COUNT_MAX = 20
 /** Pause before the n-th retry: 1 s · 2^n ± 20 %, at most this (contract G-9). */

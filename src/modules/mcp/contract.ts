@@ -85,6 +85,9 @@ export const createInstanceShape = t.Object({
   server_id: t.String({ minLength: 1, maxLength: 200 }),
   name: t.Optional(name),
   config: t.Optional(values),
+  connection_id: t.Optional(
+    t.String({ maxLength: 200, description: "Binds every configuration key that the connection can give." }),
+  ),
 })
 export const patchInstanceShape = t.Object({ name: t.Optional(name) })
 
@@ -94,7 +97,9 @@ export const profileShape = t.Object({
   name: t.String(),
   active: t.Boolean(),
   config: values,
-  source_spec: t.Record(t.String(), t.Unknown()),
+  source_spec: t.Record(t.String(), t.Unknown(), {
+    description: "A secret that was given in plain is in the vault; here it says where.",
+  }),
   created_at: t.String(),
   updated_at: t.String(),
 })
@@ -107,7 +112,8 @@ export const profileListShape = t.Object({
 export type ProfileBody = typeof profileShape.static
 
 const sources = t.Record(t.String({ maxLength: 200 }), t.Record(t.String(), t.Unknown()), {
-  description: 'Where values come from, by configuration key, e.g. `{"source":"literal","value":"…"}`.',
+  description:
+    'Where values come from, by configuration key: `{"source":"connection","connection_id":"…","key":"…"}`, `literal` with `value`, `env` with `name`.',
 })
 const profileFields = { config: t.Optional(values), source_spec: t.Optional(sources), connection_id: t.Optional(t.String()) }
 

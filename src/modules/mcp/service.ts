@@ -1,5 +1,7 @@
+import type { Vault } from "../../adapters/vault/vault.ts"
 import { CATALOG, canonicalUrl, findAdapter } from "../../connectors/catalog.ts"
 import type { Connector, Connectors, Scope } from "../../connectors/connector.ts"
+import type { CredentialsOf } from "../../connectors/credentials.ts"
 import type { ResolveForRun } from "../../connectors/resolve.ts"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
@@ -7,14 +9,18 @@ import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
-import type { Database } from "../../storage/database.ts"
+import type { Database, Writer } from "../../storage/database.ts"
 import type { CatalogServerBody, InstanceBody, ResolutionBody, ResolveRequest, ToolBody, ValidationBody } from "./contract.ts"
 import { type GraphReference, graphReferences } from "./graph-references.ts"
+import { type KnownServer, KnownServers } from "./known-servers.ts"
+import { ProfileSecrets } from "./profile-secrets.ts"
+import { ProfileValues } from "./profile-values.ts"
 import { createProfileService, noInstance, type ProfileService } from "./profiles.ts"
-import { createResolver, isComplete, newInstance } from "./resolve.ts"
+import type { ServerDirectory } from "./remote-server.ts"
+import { isComplete, newInstance, type OverrideOf, Resolver } from "./resolve.ts"
 import { createMcpStore, type InstanceWithProfile } from "./store.ts"
 import { validateInstance } from "./validate.ts"
-import { checkWiring } from "./wiring.ts"
+import { connectionIdsIn } from "./wiring.ts"
 
 /** Instances of one project. */
 export const INSTANCES_MAX = 1_000
@@ -22,6 +28,13 @@ export const INSTANCES_MAX = 1_000
 export interface McpDeps {
   readonly db: Database
   readonly connectors: Connectors
+  readonly directory: ServerDirectory
+  readonly vault: Vault<Writer>
+  readonly credentialsOf: CredentialsOf
+  readonly connectionExists: (scope: { readonly tenantId: string }, connectionId: string) => Promise<boolean>
+  readonly overrideOf: OverrideOf
+  /** Variables of the server's environment that profiles may read. */
+  readonly env: ReadonlyMap<string, string>
   readonly clock: Clock
   readonly ids: Ids
   /** Where this instance is reached, e.g. `http://127.0.0.1:8420`: `{publicUrl}/mcp/{slug}` names its connectors, too. */
@@ -36,6 +49,13 @@ export interface ToolFilter {
   readonly q?: string | undefined
 }
 
+export interface NewInstance {
+  readonly server_id: string
+  readonly name?: string | undefined
+  readonly config?: JsonObject | undefined
+  readonly connection_id?: string | undefined
+}
+
 /** The catalog, and the project's instances of its servers. Whatever is not this project's is `not_found`. */
 export interface McpService {
   /** All platform adapters, with this project's instances of each. */
@@ -44,10 +64,7 @@ export interface McpService {
   tools(scope: Scope, filter: ToolFilter): Promise<readonly ToolBody[]>
   list(scope: Scope, page: Page): Promise<PageOf<InstanceBody>>
   /** With a profile `default`, active. Throws `not_found` for an unknown server, `invalid` for its configuration. */
-  create(
-    scope: Scope,
-    input: { readonly server_id: string; readonly name?: string | undefined; readonly config?: JsonObject | undefined },
-  ): Promise<InstanceBody>
+  create(scope: Scope, input: NewInstance): Promise<InstanceBody>
   get(scope: Scope, id: string): Promise<InstanceBody>
   patch(scope: Scope, id: string, patch: { readonly name?: string | undefined }): Promise<InstanceBody>
   remove(scope: Scope, id: string): Promise<void>
@@ -57,12 +74,20 @@ export interface McpService {
   /** For the runtime: makes an instance where none is there and no configuration is needed. */
   readonly resolveForRun: ResolveForRun
   readonly profiles: ProfileService
+  readonly servers: KnownServers
+  /** A connection, an override or a registered server is not what it was. */
+  changed(): void
 }
 
 export function createMcpService(deps: McpDeps): McpService {
   const { connectors, clock, graphOf } = deps
   const store = createMcpStore(deps.db)
-  const resolver = createResolver({ ...deps, store })
+  const servers = new KnownServers(deps)
+  const values = new ProfileValues(deps)
+  const secrets = new ProfileSecrets(deps.vault)
+  const resolver = new Resolver({ ...deps, store, servers, values })
+  const changed = () => resolver.changed()
+  const profiles = createProfileService({ ...deps, store, servers, values, secrets, envAllowed: [...deps.env.keys()], changed })
 
   async function one(scope: Scope, id: string): Promise<InstanceWithProfile> {
     const found = await store.findInstance(scope, id)
@@ -70,8 +95,8 @@ export function createMcpService(deps: McpDeps): McpService {
     return found
   }
 
-  const bodyOf = ({ instance, profile }: InstanceWithProfile): InstanceBody => {
-    const connector = connectors.get(instance.serverSlug)
+  async function bodyOf(scope: Scope, { instance, profile }: InstanceWithProfile): Promise<InstanceBody> {
+    const server = await servers.byId(scope, instance.serverId)
     return {
       id: instance.id,
       server_id: instance.serverId,
@@ -80,17 +105,17 @@ export function createMcpService(deps: McpDeps): McpService {
       name: instance.name,
       status: instance.status,
       active_profile_id: profile?.id ?? null,
-      has_connection: connector !== undefined && isComplete(connector, profile),
+      has_connection: server !== null && isComplete(server, profile),
       created_at: rfc3339(instance.createdAt),
       updated_at: rfc3339(instance.updatedAt),
     }
   }
 
-  function connectorOf(serverId: string): Connector {
-    const connector = connectors.get(serverId)
-    if (connector) return connector
+  async function serverOf(scope: Scope, serverId: string): Promise<KnownServer> {
+    const server = await servers.byId(scope, serverId)
+    if (server) return server
     const known = findAdapter(serverId)
-    if (!known) throw new AppError("not_found", "no such server; see /v1/mcp/platform-catalog")
+    if (!known) throw new AppError("not_found", "no such server; see /v1/mcp/platform-catalog and /v1/mcp/servers")
     throw new AppError("invalid", `${known.name} is in the catalog, but its tools are not part of this version`, {
       code: "SERVER_NOT_AVAILABLE",
     })
@@ -109,7 +134,9 @@ export function createMcpService(deps: McpDeps): McpService {
   }
 
   return {
-    profiles: createProfileService({ ...deps, store }),
+    profiles,
+    servers,
+    changed,
     resolveForRun: resolver.forRun,
     async catalog(scope) {
       const { items } = await store.listInstances(scope, { limit: INSTANCES_MAX, offset: 0 })
@@ -145,33 +172,43 @@ export function createMcpService(deps: McpDeps): McpService {
     },
     async list(scope, page) {
       const { items, total } = await store.listInstances(scope, page)
-      return { items: items.map(bodyOf), total }
+      return { items: await Promise.all(items.map(item => bodyOf(scope, item))), total }
     },
     async create(scope, input) {
-      const connector = connectorOf(input.server_id)
-      const config = input.config ?? {}
-      checkWiring(connector.configSchema, { config, sourceSpec: {} })
+      const server = await serverOf(scope, input.server_id)
+      const profileId = deps.ids.uuid()
+      const none = { config: {}, sourceSpec: {} }
+      const { config, connection_id } = input
+      const given = { ...(config !== undefined && { config }), ...(connection_id !== undefined && { connection_id }) }
+      const sealed = await profiles.wire(scope, server.configSchema, profileId, given, none)
       if ((await store.countInstances(scope)) >= INSTANCES_MAX) {
         throw new AppError("invalid", `a project has at most ${INSTANCES_MAX} MCP instances; delete one first`)
       }
-      const made = newInstance(deps, scope, connector, { name: input.name ?? connector.name, config })
-      await store.insertInstance(made.instance, made.profile)
-      return bodyOf(made)
+      const made = newInstance(deps, scope, server, { name: input.name ?? server.name, profileId, ...sealed.wiring })
+      await store.insertInstance(
+        made.instance,
+        made.profile,
+        secrets.change(scope.tenantId, profileId, none, sealed.wiring, sealed.secrets),
+      )
+      changed()
+      return await bodyOf(scope, made)
     },
     async get(scope, id) {
-      return bodyOf(await one(scope, id))
+      return await bodyOf(scope, await one(scope, id))
     },
     async patch(scope, id, patch) {
       await one(scope, id)
       if (patch.name !== undefined) await store.renameInstance(scope, id, patch.name, clock.now())
-      return bodyOf(await one(scope, id))
+      return await bodyOf(scope, await one(scope, id))
     },
     async remove(scope, id) {
-      if (!(await store.deleteInstance(scope, id))) throw noInstance()
+      if (!(await store.deleteInstance(scope, id, (rows, tx) => secrets.forget(rows, tx)))) throw noInstance()
+      changed()
     },
     async validate(scope, id, signal) {
       const found = await one(scope, id)
-      return await validateInstance(connectorOf(found.instance.serverSlug), found, clock, signal)
+      const server = await serverOf(scope, found.instance.serverId)
+      return await validateInstance(server, found, { values, clock, signal })
     },
     async resolve(caller, request) {
       const resolved: ResolutionBody["resolved"] = []
@@ -181,7 +218,11 @@ export function createMcpService(deps: McpDeps): McpService {
         const found = await resolver.find({ tenantId, projectId, ...reference }, request.create_missing ? "create" : "look")
         const server_url = reference.serverUrl ?? (found.ok ? found.instance.serverUrl : null)
         if (found.ok && server_url !== null) {
-          resolved.push({ server_url, instance_id: found.instance.id, connection_id: null, source: found.source })
+          const { id } = found.instance
+          const override = request.workflow_id === undefined ? null : await deps.overrideOf(caller, request.workflow_id, id)
+          const [own = null] = found.profile ? connectionIdsIn(found.profile) : []
+          const source = override === null ? found.source : "override"
+          resolved.push({ server_url, instance_id: id, connection_id: override ?? own, source })
         } else if (!found.ok) {
           const named = reference.instanceId === undefined ? {} : { instance_id: reference.instanceId }
           unresolved.push({ server_url, ...named, reason: found.reason, message: found.message })

@@ -15,6 +15,8 @@ export interface InstanceWithProfile {
   readonly profile: ProfileRow | null
 }
 
+export type Also = (tx: Writer) => Promise<void>
+
 export interface ProfileChange {
   readonly name?: string
   readonly config?: JsonObject
@@ -29,18 +31,19 @@ export interface McpStore {
   /** All of one server, oldest first. */
   instancesOf(scope: Scope, serverId: string): Promise<readonly InstanceWithProfile[]>
   countInstances(scope: Scope): Promise<number>
-  insertInstance(instance: InstanceRow, profile: ProfileRow): Promise<void>
+  /** `also`: what has to be true in the same moment, as a secret in the vault. */
+  insertInstance(instance: InstanceRow, profile: ProfileRow, also: Also): Promise<void>
   /** Inserts unless the project has one of this server already; tells which it is then. */
   insertFirstInstance(instance: InstanceRow, profile: ProfileRow): Promise<{ readonly id: string; readonly created: boolean }>
   renameInstance(scope: Scope, id: string, name: string, now: number): Promise<void>
   /** With its profiles. False: it was not there. */
-  deleteInstance(scope: Scope, id: string): Promise<boolean>
+  deleteInstance(scope: Scope, id: string, also: (profiles: readonly ProfileRow[], tx: Writer) => Promise<void>): Promise<boolean>
   /** Oldest first. */
   listProfiles(scope: Scope, instanceId: string, page: Page): Promise<PageOf<ProfileRow>>
   findProfile(scope: Scope, instanceId: string, id: string): Promise<ProfileRow | null>
   /** An active one takes the place of the one before. */
-  insertProfile(profile: ProfileRow): Promise<void>
-  updateProfile(scope: Scope, instanceId: string, id: string, change: ProfileChange, now: number): Promise<void>
+  insertProfile(profile: ProfileRow, also: Also): Promise<void>
+  updateProfile(scope: Scope, instanceId: string, id: string, change: ProfileChange, now: number, also: Also): Promise<void>
   /** Makes it the only active one. False: it was not there. */
   activateProfile(scope: Scope, instanceId: string, id: string, now: number): Promise<boolean>
 }
@@ -95,7 +98,11 @@ export function createMcpStore(db: Database): McpStore {
       const [row] = await db.read.select({ n: count() }).from(instances).where(mine(scope))
       return row?.n ?? 0
     },
-    insertInstance: (instance, profile) => db.write(tx => insert(tx, instance, profile)),
+    insertInstance: (instance, profile, also) =>
+      db.write(async tx => {
+        await insert(tx, instance, profile)
+        await also(tx)
+      }),
     insertFirstInstance: (instance, profile) =>
       db.write(async tx => {
         const [existing] = await serverInstances(tx, instance, instance.serverId)
@@ -105,11 +112,12 @@ export function createMcpStore(db: Database): McpStore {
       }),
     renameInstance: (scope, id, name, now) =>
       db.write(async tx => void (await tx.update(instances).set({ name, updatedAt: now }).where(theInstance(scope, id)))),
-    deleteInstance: (scope, id) =>
+    deleteInstance: (scope, id, also) =>
       db.write(async tx => {
         if (!isUuid(id)) return false
         const [found] = await tx.select({ id: instances.id }).from(instances).where(theInstance(scope, id))
         if (!found) return false
+        await also(await tx.select().from(profiles).where(ofInstance(scope, id)), tx)
         await tx.delete(profiles).where(ofInstance(scope, id))
         await tx.delete(instances).where(theInstance(scope, id))
         return true
@@ -135,19 +143,20 @@ export function createMcpStore(db: Database): McpStore {
         .where(theProfile(scope, instanceId, id))
       return found ?? null
     },
-    insertProfile: profile =>
+    insertProfile: (profile, also) =>
       db.write(async tx => {
         if (profile.active) await deactivateAll(tx, profile, profile.instanceId, profile.createdAt)
         await tx.insert(profiles).values(profile)
+        await also(tx)
       }),
-    updateProfile: (scope, instanceId, id, change, now) =>
-      db.write(
-        async tx =>
-          void (await tx
-            .update(profiles)
-            .set({ ...change, updatedAt: now })
-            .where(theProfile(scope, instanceId, id))),
-      ),
+    updateProfile: (scope, instanceId, id, change, now, also) =>
+      db.write(async tx => {
+        await tx
+          .update(profiles)
+          .set({ ...change, updatedAt: now })
+          .where(theProfile(scope, instanceId, id))
+        await also(tx)
+      }),
     activateProfile: (scope, instanceId, id, now) =>
       db.write(async tx => {
         const [found] = await tx

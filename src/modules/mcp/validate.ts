@@ -1,38 +1,50 @@
-import { missingKeys } from "../../connectors/config.ts"
-import type { CallContext, Connector } from "../../connectors/connector.ts"
+import type { CallContext, ConfigSchema } from "../../connectors/connector.ts"
 import { asker } from "../../kernel/asker.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import type { ValidationBody } from "./contract.ts"
+import type { KnownServer } from "./known-servers.ts"
+import type { ProfileValues, Values } from "./profile-values.ts"
 import type { InstanceWithProfile } from "./store.ts"
-import { effectiveConfig } from "./wiring.ts"
+import { missingIn } from "./wiring.ts"
 
 type Check = ValidationBody["checks"][number]
 type Finding = Pick<Check, "status" | "message">
 
 const PROBE_TIMEOUT_MS = 10_000
 
+export interface ValidateDeps {
+  readonly values: ProfileValues
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
 /** Whether an instance can be used: configuration, credentials, and a look at the service that changes nothing (G-23). */
 export async function validateInstance(
-  connector: Connector,
+  server: KnownServer,
   { instance, profile }: InstanceWithProfile,
-  clock: Clock,
-  signal: AbortSignal,
+  { values, clock, signal }: ValidateDeps,
 ): Promise<ValidationBody> {
-  const config = profile ? effectiveConfig(profile) : {}
+  const { configSchema } = server
+  const wiring = profile ?? { tenantId: instance.tenantId, config: {}, sourceSpec: {} }
   const timed = async (id: string, check: () => Finding | Promise<Finding>): Promise<Check> => {
     const startedAt = clock.now()
     const finding = await check()
     return { id, ...finding, duration_ms: Math.max(0, clock.now() - startedAt) }
   }
-  const missing = missingKeys(connector.configSchema, config)
-  const secrets = missing.filter(key => connector.configSchema[key]?.secret)
+  const missing = missingIn(configSchema, wiring)
+  const secrets = missing.filter(key => configSchema[key]?.secret)
+  let read: Values = { ok: false, message: "the configuration is not complete" }
   const checks = [
     await timed("config_complete", () => complete(missing.filter(key => !secrets.includes(key)))),
-    await timed("credentials_present", () => credentials(connector, secrets)),
+    await timed("credentials_present", async () => {
+      if (secrets.length > 0) return { status: "failed", message: `missing: ${secrets.join(", ")}` }
+      if (missing.length === 0) read = await values.read(configSchema, wiring, null)
+      return credentials(configSchema, read, missing)
+    }),
     await timed("reachability", () => {
-      if (missing.length > 0) return { status: "skipped", message: "the configuration is not complete" }
-      return reach(connector, {
-        config,
+      if (!read.ok) return { status: "skipped", message: read.message }
+      return reach(server, {
+        config: read.config,
         signal,
         scope: instance,
         timeoutMs: PROBE_TIMEOUT_MS,
@@ -57,14 +69,14 @@ function complete(missing: readonly string[]): Finding {
   return { status: "passed", message: "every required value is there" }
 }
 
-function credentials(connector: Connector, missing: readonly string[]): Finding {
-  if (missing.length > 0) return { status: "failed", message: `missing: ${missing.join(", ")}` }
-  const needed = Object.values(connector.configSchema).some(field => field.secret)
+function credentials(schema: ConfigSchema, read: Values, missing: readonly string[]): Finding {
+  if (!read.ok && missing.length === 0) return { status: "failed", message: read.message }
+  const needed = Object.values(schema).some(field => field.secret)
   return needed ? { status: "passed", message: "every credential is there" } : { status: "skipped", message: "none are needed" }
 }
 
-async function reach(connector: Connector, context: CallContext): Promise<Finding> {
-  if (!connector.probe) return { status: "skipped", message: "the connector has no call that only looks" }
+async function reach({ connector }: KnownServer, context: CallContext): Promise<Finding> {
+  if (!connector?.probe) return { status: "skipped", message: "the connector has no call that only looks" }
   const result = await connector.probe(context)
   return result.ok ? { status: "passed", message: "reached" } : { status: "failed", message: result.message }
 }

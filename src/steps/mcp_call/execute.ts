@@ -69,10 +69,16 @@ type Prepared =
   | { readonly ok: false; readonly outcome: StepOutcome }
 
 function referenceOf(job: StepJob): InstanceReference {
-  const { tenantId, projectId, config } = job
+  const { tenantId, projectId, workflowId, config } = job
   const instanceId = text(config.instance_id)
   const serverUrl = text(config.server_url)
-  return { tenantId, projectId, ...(instanceId === "" ? {} : { instanceId }), ...(serverUrl === "" ? {} : { serverUrl }) }
+  return {
+    tenantId,
+    projectId,
+    workflowId,
+    ...(instanceId === "" ? {} : { instanceId }),
+    ...(serverUrl === "" ? {} : { serverUrl }),
+  }
 }
 
 /** A connector's own limit comes first: its sentence says more. */

@@ -1,7 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Elysia } from "elysia"
+import { openVault } from "../../../src/adapters/vault/open.ts"
+import type { Vault } from "../../../src/adapters/vault/vault.ts"
 import { findAdapter } from "../../../src/connectors/catalog.ts"
 import type { Connector, Connectors } from "../../../src/connectors/connector.ts"
+import type { Credentials } from "../../../src/connectors/credentials.ts"
 import { createConnectors } from "../../../src/connectors/registry.ts"
 import { toWire } from "../../../src/http/errors.ts"
 import { createGate } from "../../../src/http/gate.ts"
@@ -11,8 +17,11 @@ import type { JsonObject } from "../../../src/kernel/json.ts"
 import { mcpProfileRoutes } from "../../../src/modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "../../../src/modules/mcp/routes.ts"
 import { createMcpService, type McpService } from "../../../src/modules/mcp/service.ts"
+import type { Writer } from "../../../src/storage/database.ts"
+import { VaultStore } from "../../../src/storage/vault-store.ts"
 import { egressTo } from "../../connectors/call.ts"
 import { dialects, type TemporaryDatabase } from "../../helpers/database.ts"
+import { NO_SERVERS } from "./no-servers.ts"
 
 const SQLITE = "https://router.agentruntime.io/sqlite/mcp"
 const MYSQL = "https://router.agentruntime.io/mysql/mcp"
@@ -52,16 +61,34 @@ for (const dialect of dialects) {
     let mcp: McpService
     let app: { handle(request: Request): Promise<Response> }
     let graphs: Map<string, JsonObject>
+    let connections: Map<string, Credentials>
+    let overrides: Map<string, string>
+    let vault: Vault<Writer>
+    let folder: string
 
     beforeEach(async () => {
       temporary = await dialect.open()
+      folder = mkdtempSync(join(tmpdir(), "agentruntime-mcp-"))
+      vault = await openVault({
+        keyFile: join(folder, "master.key"),
+        rows: new VaultStore(temporary.db),
+        clock: { now: Date.now },
+      })
       graphs = new Map()
+      connections = new Map([["acme c1", credentials({ api_key: "of-the-connection" })]])
+      overrides = new Map()
       let now = Date.UTC(2026, 0, 1)
       mcp = createMcpService({
         db: temporary.db,
         connectors,
         clock: { now: () => now++ },
         ids: { uuid: () => Bun.randomUUIDv7(), secret: () => "s" },
+        vault,
+        directory: NO_SERVERS,
+        credentialsOf: async (scope, id) => connections.get(`${scope.tenantId} ${id}`) ?? unknownConnection,
+        connectionExists: async (scope, id) => connections.has(`${scope.tenantId} ${id}`),
+        overrideOf: async (_scope, workflowId, instanceId) => overrides.get(`${workflowId} ${instanceId}`) ?? null,
+        env: new Map([["BRAVE_KEY", "from-the-environment"]]),
         publicUrl: "http://127.0.0.1:8420",
         graphOf: async (id, caller) => (caller.projectId === "p1" ? (graphs.get(id) ?? null) : null),
       })
@@ -76,7 +103,10 @@ for (const dialect of dialects) {
         .use(mcpRoutes({ gate, mcp }))
         .use(mcpProfileRoutes({ gate, mcp }))
     })
-    afterEach(() => temporary.close())
+    afterEach(async () => {
+      await temporary.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
 
     // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
     type Answer = { status: number; body: any }
@@ -194,12 +224,10 @@ for (const dialect of dialects) {
       expect(await refused({ server_id: "sqlite", config: { sqlite_allow_write: null } })).toContain(
         "sqlite_allow_write must be true or false",
       )
-      expect(await refused({ server_id: "mysql" })).toContain("mysql_host is required")
-      const secret = await post("/instances", { server_id: "brave", config: { APIKey: "very-secret" } })
-      expect(secret.status).toBe(422)
-      expect(secret.body.error).toContain("APIKey is a secret")
-      expect(secret.body.issues).toMatchObject([{ key: "APIKey" }])
+      const secret = await post("/instances", { server_id: "brave", config: { APIKey: ["very-secret"] } })
+      expect([secret.status, secret.body.issues]).toMatchObject([422, [{ key: "APIKey" }]])
       expect(JSON.stringify(secret.body)).not.toContain("very-secret")
+      expect(await refused({ server_id: "brave", connection_id: "c2" })).toContain("422 connection_id: no such connection")
       expect(await refused({ server_id: "sqlite", name: "" })).toStartWith("400 ")
       expect(await refused({ server_id: "sqlite", name: "a\0b" })).toStartWith("400 ")
       expect(await refused([])).toStartWith("400 ")
@@ -229,7 +257,7 @@ for (const dialect of dialects) {
       expect(await active()).toHaveLength(1)
     })
 
-    test("a profile's literals count as configuration; any other source is not there yet", async () => {
+    test("a profile's literals count as configuration, and what is no source is refused", async () => {
       const { id, active_profile_id: profile } = await created()
       const patch = (body: unknown) => send("PATCH", `/instances/${id}/config-profiles/${profile}`, body)
       const literal = { sqlite_max_rows: { source: "literal", value: 5 } }
@@ -240,19 +268,18 @@ for (const dialect of dialects) {
       })
       const run = await mcp.resolveForRun({ tenantId: "acme", projectId: "p1", instanceId: id })
       expect(run).toMatchObject({ ok: true, instanceId: id, slug: "sqlite", config: { sqlite_max_rows: 5 } })
-      for (const source_spec of [
-        { sqlite_max_rows: { source: "connection", connection_id: "c", key: "k" } },
-        { sqlite_max_rows: { source: "vault", path: "p" } },
-        { sqlite_max_rows: { source: "env", name: "HOME" } },
-        { sqlite_max_rows: {} },
-      ]) {
-        const answer = await patch({ source_spec })
-        expect([answer.status, answer.body.error]).toEqual([
-          422,
-          expect.stringContaining("connections are not available in this version"),
-        ])
+      for (const [source, sentence] of [
+        [{ source: "connection", connection_id: "c", key: "k" }, "names no connection of this workspace"],
+        [{ source: "connection" }, "has no connection_id"],
+        [{ source: "vault", path: "p" }, "names a secret of somebody else"],
+        [{ source: "vault", path: `profile/${Bun.randomUUIDv7()}/sqlite_max_rows` }, "names a secret of somebody else"],
+        [{ source: "env", name: "HOME" }, "the operator has not opened"],
+        [{ source: "file", path: "/etc/passwd" }, "has no source; it is one of"],
+        [{}, "has no source; it is one of"],
+      ] as const) {
+        const answer = await patch({ source_spec: { sqlite_max_rows: source } })
+        expect([source, answer.status, answer.body.error]).toEqual([source, 422, expect.stringContaining(sentence)])
       }
-      expect((await patch({ connection_id: "c" })).body.error).toContain("connections are not available")
       expect((await patch({ config: { sqlite_max_rows: 6 } })).body.error).toContain("both config and source_spec")
       expect((await patch({ source_spec: { nope: { source: "literal", value: 1 } } })).body.error).toContain(
         "nope is not a configuration key",
@@ -261,6 +288,81 @@ for (const dialect of dialects) {
         config: { sqlite_max_rows: 6 },
         source_spec: {},
       })
+    })
+
+    test("a secret that is given in plain is kept in the vault, and nowhere else", async () => {
+      const made = await created({ server_id: "brave", config: { APIKey: "s3cr3t-value", APIBase: "https://brave.test" } })
+      expect(made.has_connection).toBe(true)
+      const profiles = async () => (await get(`/instances/${made.id}/config-profiles`)).body.config_profiles
+      const [{ config, source_spec }] = await profiles()
+      const kept = { source: "vault", path: `profile/${made.active_profile_id}/APIKey` }
+      expect([config, source_spec]).toEqual([{ APIBase: "https://brave.test" }, { APIKey: kept }])
+      const valueFor = async () => {
+        const run = await mcp.resolveForRun({ tenantId: "acme", projectId: "p1", instanceId: made.id })
+        return run.ok ? run.config.APIKey : run.message
+      }
+      expect(await valueFor()).toBe("s3cr3t-value")
+
+      const path = `/instances/${made.id}/config-profiles/${made.active_profile_id}`
+      const back = await send("PATCH", path, { config, source_spec })
+      expect([back.status, await valueFor()]).toEqual([200, "s3cr3t-value"])
+      await send("PATCH", path, { source_spec: { APIKey: { source: "literal", value: "another-one" } } })
+      expect(await valueFor()).toBe("another-one")
+      await send("PATCH", path, { config: { APIKey: "third-value" } })
+      expect(await valueFor()).toBe("third-value")
+      const everything = JSON.stringify([
+        await temporary.db.read.select().from(temporary.db.tables.mcpConfigProfiles),
+        await profiles(),
+      ])
+      for (const secret of ["s3cr3t-value", "another-one", "third-value"]) expect(everything).not.toContain(secret)
+
+      const other = await created({ server_id: "brave" })
+      const stolen = await send("PATCH", `/instances/${other.id}/config-profiles/${other.active_profile_id}`, { source_spec })
+      expect([stolen.status, stolen.body.error]).toEqual([422, expect.stringContaining("a secret of somebody else")])
+
+      await send("PATCH", path, { source_spec: {} })
+      expect(await vault.get("acme", `profile:${made.active_profile_id}:APIKey`)).toBeNull()
+      await send("PATCH", path, { config: { APIKey: "fourth-value" } })
+      await send("DELETE", `/instances/${made.id}`)
+      expect(await vault.get("acme", `profile:${made.active_profile_id}:APIKey`)).toBeNull()
+    })
+
+    test("a profile takes values from a connection of the workspace, and from what the operator opened", async () => {
+      const made = await created({ server_id: "brave", connection_id: "c1" })
+      const wired = { APIKey: { source: "connection", connection_id: "c1", key: "api_key" } }
+      expect((await get(`/instances/${made.id}/config-profiles`)).body.config_profiles[0].source_spec).toEqual(wired)
+      const run = () => mcp.resolveForRun({ tenantId: "acme", projectId: "p1", instanceId: made.id })
+      expect(await run()).toMatchObject({ ok: true, config: { APIKey: "of-the-connection" }, connectionId: "c1" })
+      connections.set("acme c1", credentials({ api_key: "a-new-one" }))
+      mcp.changed()
+      expect(await run()).toMatchObject({ config: { APIKey: "a-new-one" } })
+      connections.delete("acme c1")
+      mcp.changed()
+      expect(await run()).toMatchObject({ ok: false, message: expect.stringContaining("APIKey: no such connection") })
+      const path = `/instances/${made.id}/config-profiles/${made.active_profile_id}`
+      expect((await send("PATCH", path, { name: "kept" })).status).toBe(200)
+      expect((await send("PATCH", path, { source_spec: { APIKey: { source: "env", name: "BRAVE_KEY" } } })).status).toBe(200)
+      expect(await run()).toMatchObject({ ok: true, config: { APIKey: "from-the-environment" }, connectionId: null })
+    })
+
+    test("a workflow's override takes the place of the connection, or of what is missing", async () => {
+      connections.set("acme c2", credentials({ api_key: "of-the-override" }))
+      const made = await created({ server_id: "brave", connection_id: "c1" })
+      const bare = await created({ server_id: "brave" })
+      for (const { id } of [made, bare]) overrides.set(`w1 ${id}`, "c2")
+      const at = (instanceId: string, workflowId: string) =>
+        mcp.resolveForRun({ tenantId: "acme", projectId: "p1", instanceId, workflowId })
+      for (const { id } of [made, bare])
+        expect(await at(id, "w1")).toMatchObject({ ok: true, config: { APIKey: "of-the-override" }, connectionId: "c2" })
+      expect(await at(made.id, "w2")).toMatchObject({ config: { APIKey: "of-the-connection" } })
+      expect(await at(bare.id, "w2")).toMatchObject({ ok: false, message: expect.stringContaining("lacks APIKey") })
+      graphs.set("w1", { steps: [{ id: "a", type: "mcp_call", instance_id: made.id, tool_name: "t" }] })
+      expect((await post("/instances/resolve", { workflow_id: "w1" })).body.resolved).toMatchObject([
+        { instance_id: made.id, connection_id: "c2", source: "override" },
+      ])
+      connections.delete("acme c2")
+      mcp.changed()
+      expect(await at(made.id, "w1")).toMatchObject({ ok: false, message: expect.stringContaining("no such connection") })
     })
 
     test("a run finds its instance by address in every form, or by id, and one is made when none is needed to be configured", async () => {
@@ -387,6 +489,11 @@ for (const dialect of dialects) {
       expect((await post("/instances", {}, { "x-role": "project_viewer" })).status).toBe(403)
     })
   })
+}
+
+const unknownConnection: Credentials = { ok: false, message: "no such connection in this workspace" }
+function credentials(values: Readonly<Record<string, string>>): Credentials {
+  return { ok: true, provider: "custom", service: "api_key", values, metadata: {} }
 }
 
 /** Headers say who calls; the rule is the route's own. */

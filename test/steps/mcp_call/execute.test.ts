@@ -52,7 +52,7 @@ function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolR
     references.push(reference)
     if (reference.serverUrl?.includes("unknown"))
       return { ok: false, reason: "unknown_server", message: "server_url names no server" }
-    return { ok: true, instanceId: "i1", slug: "demo", server: demo, config: { key: "value" } }
+    return { ok: true, instanceId: "i1", slug: "demo", server: demo, config: { key: "value" }, connectionId: null }
   }
   const executor = createMcpCallExecutor({ resolve, queued: new Set(queued) })
   const run = (config: JsonObject, change?: Partial<StepJob>, signal = new AbortController().signal) =>
@@ -86,6 +86,7 @@ describe("the executor of mcp_call", () => {
     expect(asked[0]?.context).toMatchObject({ config: { key: "value" }, scope: { tenantId: "acme", projectId: "p1" } })
     expect(asked[1]?.context.timeoutMs).toBeGreaterThan(59_000)
     expect(references[0]).toEqual({
+      workflowId: "w",
       tenantId: "acme",
       projectId: "p1",
       instanceId: "i1",

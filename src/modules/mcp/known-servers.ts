@@ -1,0 +1,82 @@
+import { canonicalUrl, findAdapter, slugOfUrl } from "../../connectors/catalog.ts"
+import type { ConfigSchema, Connector, Connectors, Scope, Tool, ToolServer } from "../../connectors/connector.ts"
+import type { Asking, RegisteredServer, ServerDirectory, ServerWiring } from "./remote-server.ts"
+
+/** Whatever a project can have instances of: a connector of ours, or a registered server. */
+export interface KnownServer {
+  /** What instances keep as `server_id`. */
+  readonly id: string
+  readonly slug: string
+  readonly name: string
+  readonly canonicalUrl: string
+  /** With the credential that its way of signing in needs. */
+  readonly configSchema: ConfigSchema
+  /** Null: it has to be asked, see `open`. */
+  readonly tools: readonly Tool[] | null
+  /** Null of a registered server. */
+  readonly connector: Connector | null
+  /** For calls on behalf of one instance. A server elsewhere may be asked for its tools. */
+  open(wiring: ServerWiring, asking: Asking): Promise<ToolServer>
+}
+
+export interface KnownServersDeps {
+  readonly connectors: Connectors
+  readonly directory: ServerDirectory
+  /** Where this instance is reached; addresses below it name its own connectors. */
+  readonly publicUrl: string
+}
+
+/** Connectors come first: no registered server takes the address of one. */
+export class KnownServers {
+  constructor(private readonly deps: KnownServersDeps) {}
+
+  async byId(scope: Scope, serverId: string): Promise<KnownServer | null> {
+    const connector = this.deps.connectors.get(serverId)
+    if (connector) return ofConnector(connector)
+    const registered = await this.deps.directory.find(scope, serverId)
+    return registered && this.#ofRegistered(registered)
+  }
+
+  async byUrl(scope: Scope, serverUrl: string): Promise<KnownServer | null> {
+    const slug = slugOfUrl(serverUrl, this.deps.publicUrl)
+    const connector = slug === null ? undefined : this.deps.connectors.get(slug)
+    if (connector) return ofConnector(connector)
+    const registered = await this.deps.directory.findByUrl(scope, serverUrl)
+    return registered && this.#ofRegistered(registered)
+  }
+
+  /** Why an address or an id names nothing here. */
+  unknown(named: string): string {
+    const slug = slugOfUrl(named, this.deps.publicUrl) ?? named
+    const adapter = findAdapter(slug)
+    if (adapter) return `${adapter.name} is in the catalog, but its tools are not part of this version`
+    const ways = `a platform adapter's is ${canonicalUrl("{slug}")}, others are registered with POST /v1/mcp/servers`
+    return `server_url names no server of the catalog and none of this workspace; ${ways}`
+  }
+
+  #ofRegistered(server: RegisteredServer): KnownServer {
+    const { directory } = this.deps
+    return {
+      id: server.id,
+      slug: server.service,
+      name: server.name,
+      canonicalUrl: server.canonicalUrl,
+      configSchema: withCredential(server),
+      tools: server.version === null ? null : server.tools,
+      connector: null,
+      open: async (wiring, asking) => directory.toolServer(server, wiring, await directory.current(server, wiring, asking)),
+    }
+  }
+}
+
+function ofConnector(connector: Connector): KnownServer {
+  const { slug, name, configSchema, tools } = connector
+  return { id: slug, slug, name, canonicalUrl: canonicalUrl(slug), configSchema, tools, connector, open: async () => connector }
+}
+
+/** A server that takes a token needs a place for it, even if its own schema, which is for its settings, names none. */
+function withCredential({ authMode, configSchema }: RegisteredServer): ConfigSchema {
+  const named = ["access_token", "token", "api_key"].some(key => Object.hasOwn(configSchema, key))
+  if (named || (authMode !== "bearer" && authMode !== "oauth")) return configSchema
+  return { ...configSchema, access_token: { type: "string", displayName: "Access token", required: true, secret: true } }
+}
