@@ -37,7 +37,7 @@ const executors = new Map<string, StepExecutor>([
   ["lua_script", createLuaExecutor(lua)],
 ])
 const types = new Map([...stepTypes, [nothing.type, nothing]])
-const workflows = new WorkflowService({ store: createWorkflowStore(db), types, clock, ids })
+const workflows = new WorkflowService({ store: createWorkflowStore(db), types, pinTools: async () => ({}), clock, ids })
 const journal = createJournal(db)
 const worker = new Worker(executors, Math.random, log)
 const feed = new EventFeed()

@@ -148,7 +148,14 @@ export async function createApp(deps: AppDeps) {
     blobs: new Blobs(directory.blobs),
   })
 
-  const workflows = new WorkflowService({ store: createWorkflowStore(db), types: stepTypes, clock, ids })
+  const workflows = new WorkflowService({
+    store: createWorkflowStore(db),
+    types: stepTypes,
+    // The catalog asks for graphs, and graphs for tools: this one is asked later.
+    pinTools: (place, graph) => mcp.drifts.pin(place, graph),
+    clock,
+    ids,
+  })
   const mcp = createMcpService({
     db,
     connectors,
@@ -157,6 +164,8 @@ export async function createApp(deps: AppDeps) {
     credentialsOf: async () => ({ ok: false, message: "connections are not available in this version" }),
     connectionExists: async () => false,
     overrideOf: async () => null,
+    pinnedTools: (workflowId, version) => workflows.pinnedTools(workflowId, version),
+    policyOf: place => tenants.toolDriftOf(place),
     env: environmentOf(config["mcp.env_allow"]),
     clock,
     ids,

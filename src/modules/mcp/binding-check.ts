@@ -1,6 +1,7 @@
 import { findAdapter, slugOfUrl } from "../../connectors/catalog.ts"
 import { missingKeys } from "../../connectors/config.ts"
-import type { Connector, Connectors } from "../../connectors/connector.ts"
+import type { Connector, Connectors, Tool } from "../../connectors/connector.ts"
+import { toolHash } from "../../connectors/tool-hash.ts"
 import { nearest } from "../../engine/nearest.ts"
 import type { Caller } from "../../http/permission.ts"
 import type { Binding, BindingCheck, BindingProblem } from "../workflows/findings.ts"
@@ -87,7 +88,7 @@ async function checkInstance(
 function checkTool(connector: Connector, toolName: string, binding: Binding): readonly BindingProblem[] {
   const names = connector.tools.map(t => t.name)
   const tool = connector.tools.find(t => t.name === toolName.trim())
-  if (tool) return checkArguments(tool, binding.toolArgs)
+  if (tool) return [...checkArguments(tool, binding.toolArgs), ...checkPin(tool, binding)]
   const near = nearest(toolName, names)
   return [
     {
@@ -98,4 +99,10 @@ function checkTool(connector: Connector, toolName: string, binding: Binding): re
       ...(near !== undefined && { suggestion: `did you mean ${near}?` }),
     },
   ]
+}
+
+function checkPin(tool: Tool, { pinned }: Binding): readonly BindingProblem[] {
+  if (pinned === undefined || toolHash(tool) === pinned) return []
+  const message = `${tool.name} is not what it was when the newest version was published; look at its description and schemas, then publish again`
+  return [{ severity: "warning", code: "mcp_tool_changed", place: ".tool_name", message }]
 }

@@ -11,6 +11,7 @@ import type { Ids } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import type { Database, Writer } from "../../storage/database.ts"
 import type { CatalogServerBody, InstanceBody, ResolutionBody, ResolveRequest, ToolBody, ValidationBody } from "./contract.ts"
+import { type DriftDeps, ToolDrifts } from "./drift.ts"
 import { type GraphReference, graphReferences } from "./graph-references.ts"
 import { type KnownServer, KnownServers } from "./known-servers.ts"
 import { ProfileSecrets } from "./profile-secrets.ts"
@@ -33,6 +34,8 @@ export interface McpDeps {
   readonly credentialsOf: CredentialsOf
   readonly connectionExists: (scope: { readonly tenantId: string }, connectionId: string) => Promise<boolean>
   readonly overrideOf: OverrideOf
+  readonly pinnedTools: DriftDeps["pinnedTools"]
+  readonly policyOf: DriftDeps["policyOf"]
   /** Variables of the server's environment that profiles may read. */
   readonly env: ReadonlyMap<string, string>
   readonly clock: Clock
@@ -75,6 +78,7 @@ export interface McpService {
   readonly resolveForRun: ResolveForRun
   readonly profiles: ProfileService
   readonly servers: KnownServers
+  readonly drifts: ToolDrifts
   /** A connection, an override or a registered server is not what it was. */
   changed(): void
 }
@@ -136,6 +140,7 @@ export function createMcpService(deps: McpDeps): McpService {
   return {
     profiles,
     servers,
+    drifts: new ToolDrifts({ ...deps, servers, resolver }),
     changed,
     resolveForRun: resolver.forRun,
     async catalog(scope) {

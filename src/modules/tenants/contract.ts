@@ -6,6 +6,9 @@ export const ProjectRoleName = t.Union([
   t.Literal("project_contributor"),
   t.Literal("project_admin"),
 ])
+const ToolDriftName = t.Union([t.Literal("run"), t.Literal("ask"), t.Literal("fail")], {
+  description: "What becomes of a step whose tool has changed since the workflow's version was published.",
+})
 const TenantRoleName = t.Union([t.Literal("tenant_admin"), t.Literal("member")])
 const id = t.String({ maxLength: 64 })
 const slug = t.String({
@@ -24,12 +27,14 @@ export const Project = t.Object({
   created_at: t.String(),
   updated_at: t.String(),
   archived_at: t.Nullable(t.String()),
+  tool_drift: ToolDriftName,
 })
 export const ProjectList = t.Object({ projects: t.Array(Project), ...paging })
 export const ProjectRequest = t.Object({ name, slug: t.Optional(slug) })
 export const ProjectPatch = t.Object({
   name: t.Optional(name),
   slug: t.Optional(slug),
+  tool_drift: t.Optional(ToolDriftName),
   archived: t.Optional(t.Boolean({ description: "false brings an archived project back; only for the workspace's admins." })),
 })
 export const ProjectParams = t.Object({ id })

@@ -219,6 +219,7 @@ function projectOnWire(project: VisibleProject) {
     created_at: rfc3339(project.createdAt),
     updated_at: rfc3339(project.updatedAt),
     archived_at: rfc3339OrNull(project.archivedAt),
+    tool_drift: project.toolDrift ?? ("run" as const),
   }
 }
 

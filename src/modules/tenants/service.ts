@@ -6,7 +6,7 @@ import { AppError } from "../../kernel/errors.ts"
 import type { Ids } from "../../kernel/ids.ts"
 import { checkSlug } from "../../kernel/slug.ts"
 import { UniqueViolation, type Writer } from "../../storage/database.ts"
-import type { TenantRole } from "../../storage/schema/identity.ts"
+import type { TenantRole, ToolDrift } from "../../storage/schema/identity.ts"
 import type { Access, TenantAccess } from "../auth/access.ts"
 import type { Link } from "../auth/link-store.ts"
 import type { AuthService, NewInvite } from "../auth/service.ts"
@@ -27,6 +27,13 @@ export interface TenantDeps {
 export type NewInvitation = NewInvite & { readonly email: string }
 
 export type VisibleProject = ProjectRow & { readonly role: Role | null }
+
+export interface ProjectWish {
+  readonly name?: string | undefined
+  readonly slug?: string | undefined
+  readonly archived?: boolean | undefined
+  readonly tool_drift?: ToolDrift | undefined
+}
 
 export interface MemberChange {
   readonly role?: TenantRole | undefined
@@ -68,7 +75,16 @@ export class TenantService {
     const slug = wish.slug ?? slugOf(wish.name)
     checkSlug(slug)
     const { tenantId } = caller
-    const project = { id: ids.uuid(), tenantId, slug, name: wish.name, createdAt: now, updatedAt: now, archivedAt: null }
+    const project = {
+      id: ids.uuid(),
+      tenantId,
+      slug,
+      name: wish.name,
+      createdAt: now,
+      updatedAt: now,
+      archivedAt: null,
+      toolDrift: null,
+    }
     await store
       .changeTenant(tenantId, now, async tx => {
         if ((await store.countProjects(tenantId, tx)) >= PROJECTS_PER_TENANT_MAX)
@@ -80,11 +96,12 @@ export class TenantService {
     return { ...project, role: "tenant_admin" }
   }
 
-  async changeProject(
-    caller: Caller,
-    id: string,
-    { name, slug, archived }: { name?: string | undefined; slug?: string | undefined; archived?: boolean | undefined },
-  ): Promise<VisibleProject> {
+  /** For runs: what becomes of a step whose tool has changed. */
+  async toolDriftOf({ tenantId, projectId }: { readonly tenantId: string; readonly projectId: string }): Promise<ToolDrift> {
+    return (await this.deps.store.project(tenantId, projectId))?.toolDrift ?? "run"
+  }
+
+  async changeProject(caller: Caller, id: string, { name, slug, archived, tool_drift }: ProjectWish): Promise<VisibleProject> {
     const { store, access, clock } = this.deps
     const mine = await this.#accessOf(caller)
     const { role } = await this.project(caller, id)
@@ -96,6 +113,7 @@ export class TenantService {
       ...(name !== undefined && { name }),
       ...(slug !== undefined && { slug }),
       ...(archived !== undefined && { archivedAt: archived ? now : null }),
+      ...(tool_drift !== undefined && { toolDrift: tool_drift }),
     }
     const changed = await store.changeProject(caller.tenantId, id, change, now).catch(slugTaken)
     if (!changed) throw noProject()

@@ -2,7 +2,7 @@ import { and, asc, count, eq, inArray, isNull, ne } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import type { ProjectRole } from "../../http/permission.ts"
 import type { Database, Writer } from "../../storage/database.ts"
-import type { TenantRole } from "../../storage/schema/identity.ts"
+import type { TenantRole, ToolDrift } from "../../storage/schema/identity.ts"
 
 export interface ProjectRow {
   readonly id: string
@@ -12,6 +12,7 @@ export interface ProjectRow {
   readonly createdAt: number
   readonly updatedAt: number
   readonly archivedAt: number | null
+  readonly toolDrift: ToolDrift | null
 }
 
 export interface MemberRow {
@@ -23,7 +24,7 @@ export interface MemberRow {
   readonly projects: readonly { readonly projectId: string; readonly role: ProjectRole }[]
 }
 
-export type ProjectChange = { name?: string; slug?: string; archivedAt?: number | null }
+export type ProjectChange = { name?: string; slug?: string; archivedAt?: number | null; toolDrift?: ToolDrift }
 
 export class TenantStore {
   constructor(private readonly db: Database) {}

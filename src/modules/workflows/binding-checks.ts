@@ -1,6 +1,7 @@
 import { isSet, issueAt, type Located } from "../../engine/checks.ts"
 import type { Caller } from "../../http/permission.ts"
 import type { Json } from "../../kernel/json.ts"
+import { type PinnedTools, pinnedHash } from "../../storage/schema/workflows.ts"
 import type { Binding, BindingCheck, Finding } from "./findings.ts"
 
 const isToolCall = (at: Located) => at.step.type.type === "mcp_call"
@@ -30,13 +31,14 @@ export async function resolveBindings(
   steps: readonly Located[],
   caller: Caller,
   check: BindingCheck,
+  pinned: PinnedTools | null,
 ): Promise<readonly Finding[] | null> {
   const calls = steps.filter(isToolCall)
   if (calls.length === 0) return null
   const problemsOf = check(caller)
   const found: Finding[] = []
   for (const at of calls) {
-    const binding = bindingOf(at)
+    const binding = bindingOf(at, pinned)
     if (!binding) continue
     for (const { place, code, message, severity, suggestion, blocks } of await problemsOf(binding)) {
       found.push({ ...issueAt(at, place, code, message, { severity, suggestion }), ...(blocks && { blocks }) })
@@ -46,13 +48,15 @@ export async function resolveBindings(
 }
 
 /** Null when there is none, or it cannot be read: other checks tell that. */
-function bindingOf({ document }: Located): Binding | null {
+function bindingOf({ document }: Located, pinnedTools: PinnedTools | null): Binding | null {
   const instanceId = text(document.instance_id)
   const serverUrl = text(document.server_url)
   const toolName = text(document.tool_name)
   const named = instanceId ?? serverUrl
   if (named === undefined || named.includes("{{")) return null
+  const pinned = toolName === undefined || pinnedTools === null ? undefined : pinnedHash(pinnedTools, named, toolName)
   return {
+    ...(pinned !== undefined && { pinned }),
     ...(instanceId !== undefined && { instanceId }),
     ...(serverUrl !== undefined && { serverUrl }),
     ...(toolName !== undefined && { toolName }),

@@ -12,6 +12,7 @@ import { checkStructure } from "../../engine/structure.ts"
 import type { Caller } from "../../http/permission.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
+import type { PinnedTools } from "../../storage/schema/workflows.ts"
 import { checkBindings, resolveBindings } from "./binding-checks.ts"
 import { type Check, checksAsked } from "./checks-asked.ts"
 import type { ReportBody, validateShape } from "./contract.ts"
@@ -22,7 +23,7 @@ import { checkScripts } from "./script-checks.ts"
 import type { WorkflowService } from "./service.ts"
 
 export interface DryRunDeps extends ScriptSandbox {
-  readonly workflows: Pick<WorkflowService, "row">
+  readonly workflows: Pick<WorkflowService, "row" | "pinnedTools">
   readonly types: StepTypes
   readonly clock: Clock
   readonly checkBinding: BindingCheck
@@ -36,6 +37,8 @@ interface Subject {
   /** Null when the structure is broken. */
   readonly compiled: { readonly plan: Plan; readonly graph: JsonObject; readonly steps: readonly Located[] } | null
   readonly inputSchema: Json | null
+  /** The tools of the newest version, as they were when it was published. */
+  readonly pinned: PinnedTools | null
   readonly known: Known
   /** Whether the caller gave anything that scripts can be tried with. */
   readonly hasFixture: boolean
@@ -65,6 +68,7 @@ export class DryRun {
     const input = params === undefined ? null : buildInput(params, workflow.runSetup, inputSchema)
     const subject: Subject = {
       ...{ caller, graph, inputSchema, ...this.#compiled(graph) },
+      pinned: workflow.latestVersion === null ? null : await this.deps.workflows.pinnedTools(id, workflow.latestVersion),
       known: { input, inputSchema, outputs: (body?.mock_step_outputs ?? {}) as JsonObject },
       hasFixture: input !== null || body?.mock_step_outputs !== undefined || body?.assume_placeholder_outputs === true,
       placeholders: body?.assume_placeholder_outputs === true,
@@ -132,7 +136,7 @@ export class DryRun {
       case "mcp_bindings":
         return checkBindings(steps)
       case "mcp_resolve":
-        return await resolveBindings(steps, subject.caller, this.deps.checkBinding)
+        return await resolveBindings(steps, subject.caller, this.deps.checkBinding, subject.pinned)
       case "disabled_steps":
         return checkDisabled(steps)
       case "lua_fixture":

@@ -14,6 +14,8 @@ export interface Binding {
   readonly instanceId?: string
   readonly toolName?: string
   readonly toolArgs?: Json
+  /** The tool's hash when the newest version was published. */
+  readonly pinned?: string
 }
 
 export interface BindingProblem {

@@ -12,7 +12,7 @@ import type { Ids } from "../../kernel/ids.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import { Recent } from "../../storage/recent.ts"
-import type { RunSetup } from "../../storage/schema/workflows.ts"
+import type { PinnedTools, RunSetup } from "../../storage/schema/workflows.ts"
 import type { VersionBody, WorkflowBody } from "./contract.ts"
 import type { Place, StartRow, VersionRow, WorkflowRow, WorkflowStore } from "./store.ts"
 
@@ -34,6 +34,8 @@ export interface WorkflowDraft {
 export interface WorkflowServiceDeps {
   readonly store: WorkflowStore
   readonly types: StepTypes
+  /** The tools that a graph calls, as they are now. */
+  readonly pinTools: (place: Place, graph: JsonObject) => Promise<PinnedTools>
   readonly clock: Clock
   readonly ids: Ids
 }
@@ -53,6 +55,7 @@ interface Compiled {
   readonly readsWebhookPayload: boolean
   /** What this program stores but could not run as its author meant it. */
   readonly refusal: Issue | null
+  readonly tools: PinnedTools | null
 }
 
 export class WorkflowService implements PlanSource {
@@ -117,8 +120,9 @@ export class WorkflowService implements PlanSource {
   }
 
   async publish(caller: Caller, id: string, body: { changelog?: string; input_schema?: unknown } | null): Promise<VersionBody> {
+    const draft = await this.row(caller, id)
     const row = await this.deps.store.publish(caller, id, {
-      tools: null,
+      tools: await this.deps.pinTools(caller, draft.graph),
       changelog: body?.changelog ?? "",
       inputSchema: checkedSchema(body?.input_schema as Json | undefined), // it came as JSON
       by: caller.userId,
@@ -168,6 +172,11 @@ export class WorkflowService implements PlanSource {
     return { version: row.version, plan, runSetup, inputSchema, readsWebhookPayload }
   }
 
+  /** Null: nobody looked at its tools when it was published. */
+  async pinnedTools(workflowId: string, version: number): Promise<PinnedTools | null> {
+    return (await this.#compiled(workflowId, version)).tools
+  }
+
   async planOf(workflowId: string, version: number): Promise<Plan> {
     return (await this.#compiled(workflowId, version)).plan
   }
@@ -180,7 +189,8 @@ export class WorkflowService implements PlanSource {
     if (!row) throw new AppError("not_found", `the workflow has no version ${version}`)
     const [refusal = null] = unrunnable(row.graph, this.deps.types)
     const readsWebhookPayload = JSON.stringify(row.graph).includes("webhook_payload")
-    const made = { plan: compilePlan(this.#checked(row.graph), this.deps.types), refusal, readsWebhookPayload }
+    const plan = compilePlan(this.#checked(row.graph), this.deps.types)
+    const made = { plan, refusal, readsWebhookPayload, tools: row.tools }
     const oldest = this.#plans.size >= PLANS_MAX ? this.#plans.keys().next().value : undefined
     if (oldest !== undefined) this.#plans.delete(oldest)
     this.#plans.set(key, made)

@@ -13,6 +13,12 @@ export interface RunSetup {
 /** By server URL or instance id, then by tool name: the hash of the tool's description and schemas. */
 export type PinnedTools = { readonly [server: string]: { readonly [tool: string]: string } }
 
+/** Names come from graphs and servers: one may be called like what every object inherits. */
+export function pinnedHash(pins: PinnedTools, server: string, tool: string): string | undefined {
+  const tools = Object.hasOwn(pins, server) ? pins[server]! : {}
+  return Object.hasOwn(tools, tool) ? tools[tool] : undefined
+}
+
 export const defineWorkflows = (k: ColumnKit) => {
   const workflows = k.table(
     "workflows",

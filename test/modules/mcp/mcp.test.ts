@@ -88,6 +88,8 @@ for (const dialect of dialects) {
         credentialsOf: async (scope, id) => connections.get(`${scope.tenantId} ${id}`) ?? unknownConnection,
         connectionExists: async (scope, id) => connections.has(`${scope.tenantId} ${id}`),
         overrideOf: async (_scope, workflowId, instanceId) => overrides.get(`${workflowId} ${instanceId}`) ?? null,
+        pinnedTools: async () => null,
+        policyOf: async () => "run",
         env: new Map([["BRAVE_KEY", "from-the-environment"]]),
         publicUrl: "http://127.0.0.1:8420",
         graphOf: async (id, caller) => (caller.projectId === "p1" ? (graphs.get(id) ?? null) : null),
