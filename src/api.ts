@@ -7,6 +7,7 @@ import { artifactRoutes } from "./modules/artifacts/routes.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
 import { callbackRoutes } from "./modules/callbacks/routes.ts"
+import { egressRoutes } from "./modules/egress/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
@@ -37,6 +38,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
+  Parameters<typeof egressRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
 /** Every route, one line a module. */
@@ -60,6 +62,7 @@ export const api = (deps: ApiDeps) =>
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
     .use(artifactRoutes(deps))
+    .use(egressRoutes(deps))
     .use(metricsRoutes(deps))
 
 export type Api = ReturnType<typeof api>

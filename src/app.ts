@@ -34,6 +34,9 @@ import { CallbackSecrets } from "./modules/callbacks/secrets.ts"
 import { createCallbackSender } from "./modules/callbacks/sender.ts"
 import { CallbackService } from "./modules/callbacks/service.ts"
 import { CallbackStore } from "./modules/callbacks/store.ts"
+import { AttemptLog } from "./modules/egress/attempt-log.ts"
+import { EgressService } from "./modules/egress/service.ts"
+import { createEgressAttemptStore } from "./modules/egress/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import type { ServerDirectory } from "./modules/mcp/remote-server.ts"
@@ -122,7 +125,19 @@ export async function createApp(deps: AppDeps) {
   const pats = new PatService({ store: patStore, vault, access, clock, ids })
   const tenants = new TenantService({ store: new TenantStore(db), access, auth, pats, clock, ids })
 
-  const egress = createEgress({ allow: config["egress.allow"] })
+  const metrics = createMetrics({ runsInMemory: () => runs.inFlight })
+  const { sealed, "egress.allow": allow, "egress.keep_days": keepAttemptsDays } = config
+  const attemptStore = createEgressAttemptStore(db)
+  const attemptLog = new AttemptLog({ store: attemptStore, ids, log })
+  const keepMs = keepAttemptsDays * 86_400_000
+  const egressService = new EgressService({ store: attemptStore, log: attemptLog, sealed, allow, keepMs })
+  const egress = createEgress({
+    ...{ allow, sealed },
+    onAttempt(attempt) {
+      metrics.egressAttempts.add(attempt.refusal === null ? "allowed" : "refused", 1)
+      if (sealed) attemptLog.note(attempt)
+    },
+  })
   const lua = createLuaSandbox({ command: selfCommand(), size: config["lua.children"] })
   const sqliteChildren = createChildPool({
     command: [...selfCommand(), "__child", "sqlite"],
@@ -200,7 +215,6 @@ export async function createApp(deps: AppDeps) {
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
   const tasks = new TaskService({ store: createTaskStore(db), runs, runService: service })
 
-  const metrics = createMetrics({ runsInMemory: () => runs.inFlight })
   const webhooks = createInboundWebhooks({
     ...{ db, vault, clock, ids, log, pats, workflows, starts, publicUrl },
     actors: new Actors(access),
@@ -245,7 +259,7 @@ export async function createApp(deps: AppDeps) {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
-    ...{ triggers: triggers.service, alerts, metrics, artifacts },
+    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -277,6 +291,12 @@ export async function createApp(deps: AppDeps) {
       log,
     ),
     startLoop("sweep of fires", SWEEP_EVERY_MS, leadership.guard(triggers.sweep), log),
+    startLoop(
+      "sweep of egress attempts",
+      SWEEP_EVERY_MS,
+      leadership.guard(now => egressService.sweep(now)),
+      log,
+    ),
     startLoop(
       "sweep of artifacts",
       SWEEP_EVERY_MS,
@@ -338,6 +358,7 @@ export async function createApp(deps: AppDeps) {
       await ifThereIsRoom(() => webhooks.flush())
       await Promise.all([lua.close(), sqliteChildren.close()])
       egress.close()
+      await ifThereIsRoom(() => attemptLog.flush())
       await db.close()
       return inFlight
     },

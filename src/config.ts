@@ -47,12 +47,14 @@ export const SETTINGS = {
     "Folders whose databases any project may name in sqlite_data_root, comma-separated; else each project has its own.",
   ),
   "sqlite.max_database_mb": integer(1024, 1, 1_000_000, "What each SQLite database of a project may grow to, in MiB."),
+  sealed: flag(false, "Nothing leaves but to what egress.allow names, and every attempt is recorded with who asked."),
   "egress.allow": allowList(
     "What outgoing requests may reach besides the public internet: names, addresses and networks, comma-separated.",
   ),
   "mcp.env_allow": names(
     "Variables of this server's environment that configuration profiles may read, comma-separated. Whoever edits profiles sees them.",
   ),
+  "egress.keep_days": integer(90, 1, 36_500, "How long the record of a sealed instance is kept: what went out or was refused."),
   "lua.children": {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",

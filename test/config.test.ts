@@ -109,6 +109,8 @@ describe("one name everywhere", () => {
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
       "mcp.env_allow": ["CRM_KEY, OTHER", '["CRM_KEY", "OTHER"]', ["CRM_KEY", "OTHER"]],
+      sealed: ["true", "true", true],
+      "egress.keep_days": ["30", "30", 30],
       "egress.allow": [
         "ollama.lan, 10.0.0.0/8",
         '["ollama.lan", "10.0.0.0/8"]',

@@ -91,7 +91,9 @@ function withSettings(command: Command): Command {
   for (const [key, setting] of Object.entries(SETTINGS)) {
     const value = key === "data" ? "./agentruntime-data" : String(setting.default)
     const shown = value === "" ? "" : ` (default: ${value})`
-    command.option(`${flagOf(key)} <value>`, setting.description + shown)
+    // A switch is on when it is named alone: `--sealed`.
+    const form = typeof setting.default === "boolean" ? "[value]" : "<value>"
+    command.option(`${flagOf(key)} ${form}`, setting.description + shown)
   }
   return command.option("--config <path>", "configuration file (TOML); default: agentruntime.toml in the data directory")
 }

@@ -30,6 +30,14 @@ export function parseAllowEntry(text: string): AllowEntry | null {
   return IPV4.test(host) ? networkOf(host, null, port ?? null) : nameOf(host, port ?? null)
 }
 
+/** As an operator would write it. */
+export function allowEntryText(entry: AllowEntry): string {
+  const port = entry.port === null ? "" : `:${entry.port}`
+  if (entry.kind === "name") return entry.host + port
+  if (entry.prefix < (entry.family === "ipv4" ? 32 : 128)) return `${entry.address}/${entry.prefix}`
+  return entry.family === "ipv6" && port !== "" ? `[${entry.address}]${port}` : entry.address + port
+}
+
 function networkOf(text: string, bits: number | null, portText: string | null): AllowEntry | null {
   const port = portOf(portText)
   const family = IPV4.test(text) ? "ipv4" : "ipv6"

@@ -148,6 +148,8 @@ export const EGRESS_TOTAL_MAX_MS = 120_000
 /** No byte for so long ends a request that has no end of its own. */
 export const EGRESS_SILENCE_MAX_MS = 120_000
 export const EGRESS_ANSWER_MAX_BYTES = 32 * MIB
+/** Attempts that wait to be written down; more are dropped and counted. */
+export const EGRESS_ATTEMPTS_WAITING_MAX = 20_000
 export const EGRESS_REDIRECTS_MAX = 5
 /** Shorter than most servers keep an idle connection. */
 export const EGRESS_IDLE_MAX_MS = 4_000

@@ -310,10 +310,12 @@ describe("ids of another project or workspace", () => {
 
 describe("scopes", () => {
   test("a PAT of each single scope opens exactly the routes that name it", async () => {
-    const { projectAdmin } = world.people
+    const { projectAdmin, tenantAdmin } = world.people
     for (const scope of ["workflow:read", "workflow:run", "workflow:write", "mcp:read", "mcp:write", "mcp:execute"] as const) {
-      const { token } = await world.patOf(projectAdmin.userId, world.places.first, [scope])
+      const ofProject = await world.patOf(projectAdmin.userId, world.places.first, [scope])
+      const ofTenant = await world.patOf(tenantAdmin.userId, world.places.first, [scope])
       for (const line of ROUTES.filter(r => Array.isArray(r.scopes) && needsCaller(r))) {
+        const { token } = line.asked === "tenant_admin" ? ofTenant : ofProject
         const ids = (await line.ids?.(world, world.places.first, projectAdmin)) ?? {}
         const answer = await send(line, { pat: token }, ids)
         const wanted = line.scopes.includes(scope as never) ? line.status : 403

@@ -413,6 +413,9 @@ export const ROUTES: readonly RouteCase[] = [
   { route: "GET /v1/artifacts/:id/content", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
   { route: "DELETE /v1/artifacts/:id", asked: "project_contributor", scopes: WRITE, ids: artifact, status: 204 },
   { route: "GET /v1/alerts", asked: "project_viewer", scopes: READ, status: 200 },
+  ...["policy", "attempts"].map(
+    (part): RouteCase => ({ route: `GET /v1/egress/${part}`, asked: "tenant_admin", scopes: MCP_READ, status: 200 }),
+  ),
 
   // Human tasks (§4.8)
   { route: "GET /v1/tasks/pending", asked: "viewer of projects", scopes: READ, status: 200 },

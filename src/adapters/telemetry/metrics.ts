@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client"
 
 export interface Metrics {
+  readonly egressAttempts: { add(result: "allowed" | "refused", n: number): void }
   readonly triggerFires: { add(outcome: string, n: number): void }
   readonly triggersLate: { set(n: number): void }
   readonly webhookDeliveries: { add(result: string, n: number): void }
@@ -56,6 +57,12 @@ export function createMetrics({ runsInMemory }: MetricSources): Metrics {
     help: "Schedules that are more than two periods behind.",
     registers,
   })
+  const egressAttempts = new Counter({
+    name: "agentruntime_egress_attempts_total",
+    help: "Attempts to reach something outside, each redirect too, by whether the egress policy let them out.",
+    labelNames: ["result"],
+    registers,
+  })
   const webhookDeliveries = new Counter({
     name: "agentruntime_webhook_deliveries_total",
     help: "Requests to inbound webhooks, by what became of them.",
@@ -76,6 +83,7 @@ export function createMetrics({ runsInMemory }: MetricSources): Metrics {
     triggerFires: { add: (outcome, n) => triggerFires.inc({ outcome }, n) },
     triggersLate: { set: n => triggersLate.set(n) },
     webhookDeliveries: { add: (result, n) => webhookDeliveries.inc({ result }, n) },
+    egressAttempts: { add: (result, n) => egressAttempts.inc({ result }, n) },
     text: () => registry.metrics(),
     contentType: registry.contentType,
   }

@@ -1,10 +1,10 @@
 import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
 import { idempotencyKeyOf } from "../../http/idempotency.ts"
+import { momentOf } from "../../http/moment.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, READ_WORKFLOWS, RUN_WORKFLOWS } from "../../http/permission.ts"
 import { waitMsOf } from "../../http/prefer.ts"
-import { AppError } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { EVENTS_PAGE_MAX } from "../../kernel/limits.ts"
 import type { WorkflowService } from "../workflows/service.ts"
@@ -142,14 +142,6 @@ function filterOf(query: { status?: string | string[]; since?: string }) {
           .flat()
           .flatMap(s => s.split(","))
           .filter(s => s !== "")
-  const since = query.since === undefined ? undefined : momentOf(query.since)
-  if (since !== undefined && Number.isNaN(since)) {
-    throw new AppError("bad_request", "invalid query: since must be a moment such as 2026-06-10T08:00:00Z")
-  }
+  const since = query.since === undefined ? undefined : momentOf("since", query.since)
   return { ...(statuses && statuses.length > 0 && { statuses }), ...(since !== undefined && { since }) }
-}
-
-/** A day, or RFC 3339; NaN for anything else that `Date.parse` would guess at. */
-function momentOf(text: string): number {
-  return /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : Number.NaN
 }
