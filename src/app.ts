@@ -148,6 +148,7 @@ export async function createApp(deps: AppDeps) {
   })
   const connectors = createConnectors({
     egress,
+    clock,
     sqlite: {
       children: sqliteChildren,
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),

@@ -1,14 +1,20 @@
 import type { Egress } from "../adapters/egress/egress.ts"
+import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
 import { createSqliteConnector, type SqliteConnectorDeps } from "./sqlite/connector.ts"
+import { createTimeConnector } from "./time/connector.ts"
 
 export interface ConnectorDeps {
   readonly egress: Egress
+  readonly clock: Clock
   readonly sqlite: SqliteConnectorDeps
 }
 
 /** One line per connector of this executable. */
-const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [deps => createSqliteConnector(deps.sqlite)]
+const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
+  deps => createSqliteConnector(deps.sqlite),
+  createTimeConnector,
+]
 
 export function createConnectors(deps: ConnectorDeps): Connectors {
   return new Map(BUILDERS.map(build => build(deps)).map(connector => [connector.slug, connector]))

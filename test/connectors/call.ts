@@ -1,5 +1,6 @@
 import { createEgress, type Egress } from "../../src/adapters/egress/egress.ts"
 import type { CallContext } from "../../src/connectors/connector.ts"
+import type { ConnectorDeps } from "../../src/connectors/registry.ts"
 import { parseAllowEntry } from "../../src/kernel/allow-entry.ts"
 import { asker } from "../../src/kernel/asker.ts"
 
@@ -25,4 +26,19 @@ export function egressTo(...allow: readonly string[]): Egress {
       return entry
     }),
   })
+}
+
+/** What all connectors are made of, where none of them is to reach anything. */
+export function connectorDeps(): ConnectorDeps {
+  return {
+    egress: egressTo(),
+    clock: { now: () => 0 },
+    sqlite: {
+      children: { run: async () => ({ ok: true, value: {} }) },
+      dataRootOf: () => "/nowhere",
+      allowedRoots: [],
+      forbiddenRoots: [],
+      maxDatabaseMb: 64,
+    },
+  }
 }

@@ -2,18 +2,9 @@ import { describe, expect, test } from "bun:test"
 import { CATALOG, canonicalUrl, findAdapter, slugOfUrl } from "../../src/connectors/catalog.ts"
 import { createConnectors } from "../../src/connectors/registry.ts"
 import { APPENDIX } from "./appendix.ts"
-import { egressTo } from "./call.ts"
+import { connectorDeps } from "./call.ts"
 
-const connectors = createConnectors({
-  egress: egressTo(),
-  sqlite: {
-    children: { run: () => Promise.reject(new Error("not here")) },
-    dataRootOf: () => "/nowhere",
-    allowedRoots: [],
-    forbiddenRoots: [],
-    maxDatabaseMb: 64,
-  },
-})
+const connectors = createConnectors(connectorDeps())
 
 interface Documented {
   readonly slug: string

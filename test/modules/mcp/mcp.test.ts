@@ -19,7 +19,7 @@ import { mcpRoutes } from "../../../src/modules/mcp/routes.ts"
 import { createMcpService, type McpService } from "../../../src/modules/mcp/service.ts"
 import type { Writer } from "../../../src/storage/database.ts"
 import { VaultStore } from "../../../src/storage/vault-store.ts"
-import { egressTo } from "../../connectors/call.ts"
+import { connectorDeps } from "../../connectors/call.ts"
 import { dialects, type TemporaryDatabase } from "../../helpers/database.ts"
 import { NO_SERVERS } from "./no-servers.ts"
 
@@ -40,20 +40,7 @@ const mysql: Connector = {
     config.mysql_host === "down" ? { ok: false, message: "connection refused", retryable: true } : { ok: true, value: {} },
 }
 
-const connectors: Connectors = new Map([
-  ...createConnectors({
-    egress: egressTo(),
-    sqlite: {
-      children: { run: async () => ({ ok: true, value: {} }) },
-      dataRootOf: () => "/nowhere",
-      allowedRoots: [],
-      forbiddenRoots: [],
-      maxDatabaseMb: 64,
-    },
-  }),
-  ["brave", brave],
-  ["mysql", mysql],
-])
+const connectors: Connectors = new Map([...createConnectors(connectorDeps()), ["brave", brave], ["mysql", mysql]])
 
 for (const dialect of dialects) {
   describe(`the MCP module on ${dialect.name}`, () => {
@@ -152,7 +139,8 @@ for (const dialect of dialects) {
     })
 
     test("tools come with their schemas, filtered by server, instance and words", async () => {
-      const { body } = await get("/tools")
+      expect((await get("/tools")).body.total).toBe([...connectors.values()].flatMap(c => c.tools).length)
+      const { body } = await get("/tools?server_id=sqlite")
       expect(body.total).toBe(10)
       const query = body.tools.find((t: JsonObject) => t.name === "sqlite_query")
       expect(query).toMatchObject({
