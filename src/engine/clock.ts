@@ -14,24 +14,22 @@ export function clockReached(turn: Turn, stallMs: number, hooks: LoopHooks): voi
     endDraining(turn)
     return
   }
-  if (expireTask(turn, hooks)) return
+  if (expireTasks(turn, hooks)) return
   expireLoops(turn, hooks)
   expireChildren(turn, hooks)
   startDueRetries(turn, hooks)
   if (turn.events.length === 0 && isIdle(turn.state) && lastEventAt + stallMs <= turn.now) stall(turn, stallMs)
 }
 
-/** The first task that nobody completed in time fails its step; that ends the run, so one is enough. */
-function expireTask(turn: Turn, hooks: LoopHooks): boolean {
-  const found = pendingTasks(turn.state).find(t => t.task.expiresAt !== null && t.task.expiresAt <= turn.now)
-  if (!found) return false
-  const message = "nobody completed the human task before it expired"
-  hooks.fail(
-    turn,
-    { within: null, index: found.step.index },
-    { code: "HUMAN_TASK_FAILED", message, retryable: false, timeout: true },
-  )
-  return true
+/** A task that nobody completed in time fails its step. True when that ends the run; inside a loop it need not. */
+function expireTasks(turn: Turn, hooks: LoopHooks): boolean {
+  for (;;) {
+    const found = pendingTasks(turn.state).find(t => t.task.expiresAt !== null && t.task.expiresAt <= turn.now)
+    if (!found) return false
+    const message = "nobody completed the human task before it expired"
+    failAttempt(turn, found.place, { code: "HUMAN_TASK_FAILED", message, retryable: false, timeout: true }, 0, hooks)
+    if (isFailing(turn.state)) return true
+  }
 }
 
 /** Each loop is looked at anew, for the end of another may have failed the run. */

@@ -4,12 +4,21 @@ import { isFinal, type RunState, type StepState } from "./state.ts"
 
 /** An effect that a committed state orders. */
 export type Command =
-  | { readonly type: "execute"; readonly place: Place; readonly attempt: number; readonly round: number }
+  | Execute
   | { readonly type: "cancel"; readonly place: Place }
   /** Find out when a child run ends. */
   | { readonly type: "watch"; readonly childRunId: string }
   /** Nobody waits for it any more; it may have ended badly on its own. */
   | { readonly type: "stop_child"; readonly childRunId: string }
+
+/** One attempt from its beginning, or on from the last of its answers. */
+export interface Execute {
+  readonly type: "execute"
+  readonly place: Place
+  readonly attempt: number
+  readonly round: number
+  readonly answers: number
+}
 
 /**
  * What the way from one state to another orders. Derived, never stored: recovery is `commands(null, state)`, which is
@@ -45,7 +54,10 @@ function compare(result: Command[], place: Place, was: StepState | undefined, no
   const had = was ? executing(was) : null
   const has = now && !over ? executing(now) : null
   if (had !== null && had !== has) result.push({ type: "cancel", place })
-  if (now && has !== null && had !== has) result.push({ type: "execute", place, attempt: now.attempt, round: now.round })
+  if (now && has !== null && had !== has) {
+    const { attempt, round, answers } = now
+    result.push({ type: "execute", place, attempt, round, answers: answers.length })
+  }
   const hadChild = was ? waitingFor(was) : null
   const hasChild = now && !over ? waitingFor(now) : null
   const answered = now?.status === "completed" && now.childRunId === hadChild
@@ -56,10 +68,10 @@ function compare(result: Command[], place: Place, was: StepState | undefined, no
   if (hasChild !== null && hadChild !== hasChild) result.push({ type: "watch", childRunId: hasChild })
 }
 
-/** Names the attempt that is under way outside; null when none is. */
+/** Names the attempt that is under way outside, and how far it was told to go; null when none is. */
 function executing(step: StepState): string | null {
   const outside = step.status === "running" && step.retryAt === null && !step.loop && step.childRunId === null
-  return outside ? `${step.round}/${step.attempt}` : null
+  return outside ? `${step.round}/${step.attempt}/${step.answers.length}` : null
 }
 
 function waitingFor(step: StepState): string | null {

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
+import { ask } from "./ask.ts"
 import { liveBodies } from "./bodies.ts"
 import { clockReached, startDueRetries } from "./clock.ts"
 import { grantEntry, handoffOf, queuedEntry, refusedEntry } from "./episode.ts"
@@ -40,6 +41,9 @@ function apply(turn: Turn, input: RunInput): void {
       break
     case "StepErrored":
       errored(turn, input)
+      break
+    case "StepAsked":
+      asked(turn, input)
       break
     case "ChildStarted":
       childStarted(turn, input)
@@ -115,6 +119,11 @@ function errored(turn: Turn, input: Extract<RunInput, { type: "StepErrored" }>):
   if (place) failAttempt(turn, place, input.failure, input.jitter, hooks)
 }
 
+function asked(turn: Turn, input: Extract<RunInput, { type: "StepAsked" }>): void {
+  const place = underWay(turn, input)
+  if (place) ask(turn, place, input, hooks)
+}
+
 /** For good: the step has failed, and so has the run or the item around it. */
 function failed(turn: Turn, place: Place, failure: Failure): void {
   const { attempt } = turn.stepState(place)
@@ -130,11 +139,11 @@ function failed(turn: Turn, place: Place, failure: Failure): void {
 }
 
 /** Where an attempt is under way; null when the answer is late or belongs to an older attempt. */
-function underWay(turn: Turn, { stepId, item, attempt, round }: Attempt): Place | null {
+function underWay(turn: Turn, { stepId, item, attempt, round, answers }: Attempt): Place | null {
   const place = placeOf(turn.state.plan, stepId, item)
   if (!place) return null
   const step = turn.stepState(place)
-  const current = step.status === "running" && step.attempt === attempt && step.round === round
+  const current = step.status === "running" && step.attempt === attempt && step.round === round && step.answers.length === answers
   return current && step.retryAt === null && !step.loop && step.childRunId === null ? place : null
 }
 
@@ -158,12 +167,16 @@ function childEnded(turn: Turn, input: Extract<RunInput, { type: "ChildEnded" }>
 function taskCompleted(turn: Turn, input: Extract<RunInput, { type: "TaskCompleted" }>): void {
   const found = pendingTasks(turn.state).find(t => t.task.taskId === input.taskId)
   if (!found) return
-  const place: Place = { within: null, index: found.step.index }
-  if (found.item !== null) {
-    reviewed(turn, place, found.item, input, hooks)
+  const { place, review } = found
+  if (review !== null) {
+    reviewed(turn, place, review, input, hooks)
     return
   }
   const { taskId: task_id, approved, by: completed_by } = input
+  if (turn.step(place).type.runs !== "person") {
+    turn.emitAt(place, "human_task_completed", { task_id, approved, completed_by, result: input.result })
+    return
+  }
   turn.emitAt(place, "human_task_completed", { task_id, approved, completed_by })
   // `approved` is the caller's word even if its `result` holds one, too (contract §4.8).
   const result: JsonObject = { ...input.result, approved }

@@ -77,10 +77,12 @@ export interface HumanTaskCreated {
   readonly expires_at: number | null
 }
 
+/** `result`: only of what a step asked in the middle of an attempt; a human task's is in its `step_completed`. */
 export interface HumanTaskCompleted {
   readonly task_id: string
   readonly approved: boolean
   readonly completed_by: string
+  readonly result?: JsonObject
 }
 
 export interface StateChange {

@@ -2,13 +2,15 @@ import { assert } from "../kernel/errors.ts"
 import { isJsonObject, type Json } from "../kernel/json.ts"
 import { bodyAt, withBodyAt } from "./bodies.ts"
 import { closeEpisode, entered } from "./episode.ts"
-import type { RunEvent, StateChange } from "./events.ts"
+import type { InLoop, RunEvent, StateChange } from "./events.ts"
 import type { Step } from "./graph.ts"
 import { loopItems, loopResult, wholeLoopResult } from "./loop-result.ts"
-import { type Place, placeOf, stepAt } from "./place.ts"
+import { openPlaces, type Place, placeOf, stepAt } from "./place.ts"
 import {
   type BodyState,
+  isAnswered,
   isFinal,
+  isHeld,
   isMoving,
   type LoopState,
   PENDING,
@@ -45,9 +47,7 @@ function applied(state: RunState, event: RunEvent, at: number): RunState {
     case "human_task_created":
       return taskCreated(state, event)
     case "human_task_completed":
-      if (event.data.index !== undefined)
-        return changeBody(state, event.stepId, event.data.index, body => judged(body, event.data.approved))
-      return change(state, event, s => ({ ...s, task: null, rejected: !event.data.approved }))
+      return taskCompleted(state, event)
     case "entry_granted":
       return granted(state, event)
     default:
@@ -75,7 +75,8 @@ function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
       const { error, failure_code: failureCode, retry_at: retryAt } = event.data
       const after = change(state, event, s => ({
         ...s,
-        ...{ error, failureCode, retryAt },
+        ...ENDED,
+        ...{ status: "running", error, failureCode, retryAt },
         loop: null,
         childRunId: null,
         childDueAt: null,
@@ -84,7 +85,7 @@ function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
     }
     case "step_cancelled": {
       const failureCode = event.data.failure_code ?? null
-      return change(state, event, s => ({ ...s, status: "cancelled", failureCode, endedAt: at, retryAt: null, task: null }))
+      return change(state, event, s => ({ ...s, ...ENDED, status: "cancelled", failureCode, endedAt: at }))
     }
     case "child_run_started":
       return change(state, event, (s, { timeoutMs }) => ({
@@ -94,6 +95,9 @@ function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
       }))
   }
 }
+
+/** What an attempt leaves behind, however it ended. */
+const ENDED = { retryAt: null, task: null, answers: PENDING.answers } as const
 
 function started(s: StepState, step: Step, data: Extract<RunEvent, { type: "step_started" }>["data"], at: number): StepState {
   const input = s.input ?? { ...step.literals, ...data.input }
@@ -114,7 +118,7 @@ function completed(s: StepState, step: Step, data: Extract<RunEvent, { type: "st
   const cut = data.truncated && step.loop && s.loop && isJsonObject(data.result)
   const result = cut ? wholeLoopResult(loopResult(step.loop, s.loop), data.result) : data.result
   // The error of an earlier attempt is history once one succeeded.
-  return { ...s, status: "completed", result, error: null, failureCode: null, endedAt: at, retryAt: null, task: null }
+  return { ...s, ...ENDED, status: "completed", result, error: null, failureCode: null, endedAt: at }
 }
 
 /** The run itself fails with the `state_changed` that follows in the same commit; inside a loop the loop decides. */
@@ -122,12 +126,11 @@ function failed(state: RunState, event: Extract<RunEvent, { type: "step_failed" 
   const { error, failure_code: failureCode } = event.data
   const after = change(state, event, s => ({
     ...s,
+    ...ENDED,
     status: "failed",
     error,
     failureCode,
     endedAt: at,
-    retryAt: null,
-    task: null,
   }))
   return event.data.index === undefined ? { ...after, failedStepId: event.stepId, failureCode, error } : after
 }
@@ -142,8 +145,32 @@ function granted(state: RunState, event: Extract<RunEvent, { type: "entry_grante
 function taskCreated(state: RunState, event: Extract<RunEvent, { type: "human_task_created" }>): RunState {
   const { task_id: taskId, task_type: taskType, task_payload: payload, expires_at: expiresAt, index } = event.data
   const task = { taskId, taskType, payload, expiresAt }
-  if (index !== undefined) return changeBody(state, event.stepId, index, body => ({ ...body, status: "review", task }))
+  if (isReview(state, event)) return changeBody(state, event.stepId, index, body => ({ ...body, status: "review", task }))
   return change(state, event, s => ({ ...s, status: "waiting", task }))
+}
+
+/** A human task ends with the event behind; a step that asked goes on as soon as the operator lets it. */
+function taskCompleted(state: RunState, event: Extract<RunEvent, { type: "human_task_completed" }>): RunState {
+  const { approved, result = {}, index } = event.data
+  if (isReview(state, event)) return changeBody(state, event.stepId, index, body => judged(body, approved))
+  return change(state, event, (s, step) =>
+    step.type.runs === "person"
+      ? { ...s, task: null, rejected: !approved }
+      : { ...s, task: null, status: isHeld(state) ? "waiting" : "running", answers: [...s.answers, { approved, result }] },
+  )
+}
+
+/** Of an item its loop's own step speaks; a step inside speaks for itself, by its path. */
+function isReview(state: RunState, { stepId, data }: { readonly stepId: string; readonly data: InLoop }): boolean {
+  return data.index !== undefined && state.plan.indexOf.has(stepId)
+}
+
+/** What was answered under an operator's pause goes on with its end. */
+function released(state: RunState): RunState {
+  return openPlaces(state, isAnswered).reduce((s, place) => {
+    const index = place.within ? { index: place.within.item } : {}
+    return change(s, { stepId: stepAt(s, place).path, data: index }, step => ({ ...step, status: "running" }))
+  }, state)
 }
 
 /** What an approval makes of the item comes with the next event; a rejection fails the loop. */
@@ -151,7 +178,8 @@ function judged(body: BodyState, approved: boolean): BodyState {
   return approved ? { ...body, task: null } : { ...body, task: null, status: "failed", error: "rejected in review" }
 }
 
-function changedStatus(state: RunState, data: StateChange, at: number): RunState {
+function changedStatus(before: RunState, data: StateChange, at: number): RunState {
+  const state = data.to === "running" && isHeld(before) ? released(before) : before
   return {
     ...state,
     status: data.to,
@@ -248,7 +276,7 @@ function withBody(state: RunState, parent: number, loop: LoopState, item: number
 
 function counted(state: RunState, before: StepState, after: StepState): RunState {
   const moving = Number(isMoving(after)) - Number(isMoving(before))
-  const waiting = Number(after.status === "waiting") - Number(before.status === "waiting")
+  const waiting = Number(after.task !== null) - Number(before.task !== null)
   const children = Number(isParent(after)) - Number(isParent(before))
   if (moving === 0 && waiting === 0 && children === 0) return state
   return { ...state, moving: state.moving + moving, waiting: state.waiting + waiting, children: state.children + children }

@@ -3,7 +3,7 @@ import { isInScope } from "./episode.ts"
 import { type Step, takesInputFrom } from "./graph.ts"
 import { type Place, stateAt, stepAt } from "./place.ts"
 import { lookupFor } from "./scope.ts"
-import { isEnded, isFinal, type RunState, type StepState } from "./state.ts"
+import { isAnswered, isEnded, isFinal, type RunState, type StepState } from "./state.ts"
 import { type Compiled, pathsOf } from "./template.ts"
 
 /** One link of the chain that decided why a step did not run, or not yet. */
@@ -46,12 +46,16 @@ function plainly(step: Step, s: StepState): string {
         ? `${step.id} is running, attempt ${s.attempt}`
         : `${step.id} waits for its next attempt: ${s.error ?? ""}`
     case "waiting":
-      return `${step.id} waits for a person`
+      return `${step.id} waits for ${waitedFor(s)}`
     case "pending":
     case "skipped":
     case "cancelled":
       return `${step.id} did not run`
   }
+}
+
+function waitedFor(s: StepState): string {
+  return isAnswered(s) ? "the run to be resumed; a person has answered" : "a person"
 }
 
 function causesOf(state: RunState, place: Place, seen: Set<number>): readonly Cause[] {
@@ -121,7 +125,7 @@ function pending(state: RunState, place: Place, seen: Set<number>): readonly Cau
     const { id } = stepAt(state, above)
     const s = stateAt(state, above)!
     if (isEnded(s.status)) continue
-    const message = `${step.id} waits for ${id}, which is ${s.status === "waiting" ? "waiting for a person" : s.status}`
+    const message = `${step.id} waits for ${id}, which is ${s.status === "waiting" ? `waiting for ${waitedFor(s)}` : s.status}`
     return [{ kind: "dependency", stepId: id, message }, ...causesOf(state, above, seen)]
   }
   if (!isInScope(state, place.index)) {

@@ -61,7 +61,7 @@ export function drain(turn: Turn, by: string, drainMs: number): void {
   if (turn.state.status === "draining") return
   turn.changeStatus("draining", { by, drain_deadline: turn.now + drainMs })
   for (const place of openPlaces(turn.state, s => s.status === "waiting" || (s.status === "running" && s.retryAt !== null))) {
-    cancel(turn, place, "run_stopped", "RUN_STOPPED")
+    giveUp(turn, place)
   }
 }
 
@@ -74,6 +74,11 @@ type EndReason = "run_failed" | "run_stopped" | "drain_timeout"
 
 function cancelUnderWay(turn: Turn, reason: EndReason, code?: "RUN_STOPPED" | "DRAIN_TIMEOUT", causedBy?: string): void {
   for (const place of openPlaces(turn.state, isUnderWay)) cancel(turn, place, reason, code, causedBy)
+}
+
+/** Of one step: a draining run waits for no person and no retry. */
+export function giveUp(turn: Turn, place: Place): void {
+  cancel(turn, place, "run_stopped", "RUN_STOPPED")
 }
 
 function cancel(turn: Turn, place: Place, reason: EndReason, code?: "RUN_STOPPED" | "DRAIN_TIMEOUT", causedBy?: string): void {

@@ -12,6 +12,13 @@ export type RunInput =
       /** Random in [0, 1), spreads the retries. */
       readonly jitter: number
     })
+  /** The attempt asks a person, and goes on with the answer. `expiresInMs`: null: it waits for ever. */
+  | (Attempt & {
+      readonly type: "StepAsked"
+      readonly taskType: string
+      readonly payload: Json
+      readonly expiresInMs: number | null
+    })
   /** The attempt started another run and waits for it. */
   | (Attempt & { readonly type: "ChildStarted"; readonly childRunId: string })
   | {
@@ -43,4 +50,6 @@ export interface Attempt {
   readonly item: number | null
   readonly attempt: number
   readonly round: number
+  /** How many answers of people it had when it went out: with each it goes out again. */
+  readonly answers: number
 }

@@ -3,11 +3,15 @@ import { liveBodies } from "./bodies.ts"
 import type { SkipReason } from "./events.ts"
 import type { FailureCode } from "./failure.ts"
 import { type Plan, type Step, takesInputFrom } from "./graph.ts"
+import type { Place } from "./place.ts"
 
 export const RUN_STATUSES = ["running", "paused", "draining", "completed", "failed", "stopped"] as const
 export type RunStatus = (typeof RUN_STATUSES)[number]
 export type PauseReason = "operator" | "human_task" | "awaiting_chat"
-/** `waiting`: for a person. Between two attempts a step is `running` with `retryAt` set. */
+/**
+ * `waiting`: for a person, or, without a task, with the answer for an operator's resume. Between two attempts a step is
+ * `running` with `retryAt` set.
+ */
 export type StepStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled" | "skipped"
 
 export interface StepState {
@@ -27,6 +31,8 @@ export interface StepState {
   /** When the next attempt is due; null while one is under way. */
   readonly retryAt: number | null
   readonly task: PendingTask | null
+  /** What people said to the attempt under way, in order. */
+  readonly answers: readonly Answer[]
   /** A person said no: dependents without a condition are blocked (contract G-17). */
   readonly rejected: boolean
   /** What repeats inside, once a loop has started. */
@@ -72,6 +78,12 @@ export interface PendingTask {
   readonly taskType: string
   readonly payload: Json
   readonly expiresAt: number | null
+}
+
+/** A person's word on what an attempt asked. */
+export interface Answer {
+  readonly approved: boolean
+  readonly result: JsonObject
 }
 
 /** What a run was started with. Never changes. */
@@ -170,6 +182,7 @@ export const PENDING: StepState = {
   endedAt: null,
   retryAt: null,
   task: null,
+  answers: [],
   rejected: false,
   loop: null,
   childRunId: null,
@@ -248,21 +261,37 @@ export function isMoving(step: StepState): boolean {
   return step.status === "running" && step.loop === null && step.childRunId === null
 }
 
-/** A pending task of the run, of a step or of an item under review. */
+/** Who goes on with a person's answer has to wait for the operator, too. */
+export function isAnswered(step: StepState): boolean {
+  return step.status === "waiting" && step.task === null
+}
+
+/** An operator's pause: nothing goes out, whatever becomes ready. */
+export function isHeld(state: RunState): boolean {
+  return state.status === "paused" && state.pauseReason === "operator"
+}
+
+/** A pending task of the run: of a step, also inside a loop, or of an item under review. */
 export interface TaskPlace {
   readonly task: PendingTask
-  readonly step: Step
-  /** The item under review; null for a human task. */
-  readonly item: number | null
+  /** The step that waits, or the loop of the item. */
+  readonly place: Place
+  /** The item under review; null for the task of a step. */
+  readonly review: number | null
 }
 
 export function pendingTasks(state: RunState): readonly TaskPlace[] {
   if (state.waiting === 0 || isFinal(state.status)) return []
   return state.steps.flatMap((s, i): readonly TaskPlace[] => {
-    const step = state.plan.steps[i]!
-    if (s.task) return [{ task: s.task, step, item: null }]
+    const place: Place = { within: null, index: i }
+    if (s.task) return [{ task: s.task, place, review: null }]
     if (s.status !== "running") return []
-    return liveBodies(s.loop).flatMap(([item, body]) => (body.task ? [{ task: body.task, step, item }] : []))
+    return liveBodies(s.loop).flatMap(([item, body]): readonly TaskPlace[] => {
+      if (body.task) return [{ task: body.task, place, review: item }]
+      return body.steps.flatMap((inner, index): readonly TaskPlace[] =>
+        inner.task ? [{ task: inner.task, place: { within: { parent: i, item }, index }, review: null }] : [],
+      )
+    })
   })
 }
 
@@ -294,7 +323,10 @@ function loopDue(step: Step, loop: LoopState, retries: boolean, earlier: (at: nu
   for (const body of loop.live) {
     if (body.status !== "running") continue
     earlier(itemDue(step, body))
-    for (const inner of body.steps) if (inner.status === "running") earlier(attemptDue(inner, retries))
+    for (const inner of body.steps) {
+      if (inner.status === "running") earlier(attemptDue(inner, retries))
+      else if (inner.status === "waiting") earlier(inner.task?.expiresAt ?? null)
+    }
   }
 }
 

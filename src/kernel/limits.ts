@@ -45,6 +45,8 @@ export const DESCRIPTION_MAX_CHARS = 10_000
 
 /** Result of one step (contract G-44): larger is cut and marked `truncated`. */
 export const STEP_RESULT_MAX_BYTES = 1 * MIB
+/** How often one attempt may ask a person; each answer is handed to it again with the next. */
+export const STEP_QUESTIONS_MAX = 200
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB

@@ -1,4 +1,5 @@
 import type { RunEvent } from "../engine/events.ts"
+import { type Place, placeOf, stepAt } from "../engine/place.ts"
 import { isFinal, pendingTasks, type RunState, wakeAt } from "../engine/state.ts"
 import type { RunHeader, StampedEvent, TaskChange } from "./ports.ts"
 
@@ -48,26 +49,44 @@ function headerOf(state: RunState, { bootId, stallMs }: Node): RunHeader {
 /** Tasks that are there after and were not before, and the other way round; only where an event can have changed them. */
 function taskChanges(before: RunState, after: RunState, events: readonly StampedEvent[]): readonly TaskChange[] {
   if (before.waiting === 0 && !events.some(e => e.event.type === "human_task_created")) return []
-  const known = new Set(pendingTasks(before).map(t => t.task.taskId))
+  const known = new Map(pendingTasks(before).map(({ task, place }) => [task.taskId, placed(before, place)]))
   const left = new Set(pendingTasks(after).map(t => t.task.taskId))
   const changes: TaskChange[] = []
   for (const { event, at } of events) {
     if (event.type !== "human_task_created") continue
     const { task_id: taskId, task_type: taskType, task_payload: payload, expires_at: expiresAt } = event.data
-    const step = after.plan.steps[after.plan.indexOf.get(event.stepId)!]!
-    changes.push({ type: "created", taskId, stepId: step.id, stepName: step.name, taskType, payload, createdAt: at, expiresAt })
-    known.add(taskId)
+    // Of an item under review it is the loop, whose id with an item names no place.
+    const place = placeOf(after.plan, event.stepId, event.data.index ?? null)
+    const { name } = stepAt(after, place ?? { within: null, index: after.plan.indexOf.get(event.stepId)! })
+    changes.push({ type: "created", taskId, stepId: event.stepId, stepName: name, taskType, payload, createdAt: at, expiresAt })
+    known.set(taskId, { stepId: event.stepId, index: event.data.index })
   }
-  for (const taskId of known) if (!left.has(taskId)) changes.push(endOf(taskId, after, events))
+  for (const [taskId, where] of known) if (!left.has(taskId)) changes.push(endOf(taskId, where, after, events))
   return changes
 }
 
-function endOf(taskId: string, after: RunState, events: readonly StampedEvent[]): TaskChange {
+/** A step as events name it. */
+interface Placed {
+  readonly stepId: string
+  readonly index: number | undefined
+}
+
+function placed(state: RunState, place: Place): Placed {
+  return { stepId: stepAt(state, place).path, index: place.within?.item }
+}
+
+function endOf(taskId: string, { stepId, index }: Placed, after: RunState, events: readonly StampedEvent[]): TaskChange {
   for (const { event, at } of events) {
     if (event.type === "human_task_completed" && event.data.task_id === taskId) {
       return { type: "ended", taskId, status: "completed", endedAt: at, endedBy: event.data.completed_by }
     }
   }
-  const expired = after.failureCode === "HUMAN_TASK_FAILED" && after.failedStepId === taskId
+  const expired = events.some(
+    ({ event }) =>
+      (event.type === "step_failed" || event.type === "step_retry_scheduled") &&
+      event.data.failure_code === "HUMAN_TASK_FAILED" &&
+      event.stepId === stepId &&
+      event.data.index === index,
+  )
   return { type: "ended", taskId, status: expired ? "expired" : "cancelled", endedAt: after.lastEventAt, endedBy: null }
 }

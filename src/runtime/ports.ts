@@ -1,7 +1,7 @@
 import type { RunEvent } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
 import type { Plan } from "../engine/graph.ts"
-import type { Identity, Origin, RunFacts, RunStatus } from "../engine/state.ts"
+import type { Answer, Identity, Origin, RunFacts, RunStatus } from "../engine/state.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 
 /** One attempt of one step, handed to the world outside. */
@@ -9,6 +9,8 @@ export interface StepJob {
   readonly tenantId: string
   readonly projectId: string
   readonly workflowId: string
+  /** Of the workflow, as published. */
+  readonly version: number
   readonly runId: string
   /** As whom the run acts. */
   readonly userId: string
@@ -26,15 +28,32 @@ export interface StepJob {
   readonly config: JsonObject
   /** What scripts see: `input`, `steps` (id → `{ result }`), `run`; in loops also `item`, `index`. Made when asked for. */
   scope(): { readonly [name: string]: Json }
-  /** The limit of this attempt in ms; null: none. The executor keeps it, from when the work itself begins. */
+  /**
+   * The limit of this attempt in ms; null: none. The executor keeps it, from when the work itself begins; after each answer it
+   * counts anew, for nobody knows how long people take.
+   */
   readonly timeoutMs: number | null
+  /** What people said to what this attempt asked so far, in order; a new attempt begins without. */
+  readonly answers: readonly Answer[]
 }
 
 export type StepOutcome =
   | { readonly ok: true; readonly result: Json }
   | { readonly ok: false; readonly failure: Failure }
+  /**
+   * Asks a person. The same attempt is executed again when somebody answered, with the answer among `job.answers`; what the
+   * answer means is the executor's to say. A step that nobody answers in `expiresInMs` fails; null: it waits for ever.
+   */
+  | { readonly ok: true; readonly ask: Ask }
   /** The step goes on when that run ends. */
   | { readonly ok: true; readonly childRunId: string }
+
+export interface Ask {
+  readonly taskType: string
+  /** What the person is shown. */
+  readonly payload: Json
+  readonly expiresInMs: number | null
+}
 
 /**
  * Runs the attempts of one step type. Must not throw for anything that the world outside may do: that is a failure.

@@ -1,4 +1,4 @@
-import { type Command, commands } from "../engine/commands.ts"
+import { type Command, commands, type Execute } from "../engine/commands.ts"
 import { decide } from "../engine/decide.ts"
 import type { Plan } from "../engine/graph.ts"
 import type { RunInput } from "../engine/inputs.ts"
@@ -363,13 +363,13 @@ export class Runs {
     }
   }
 
-  #execute(run: ActiveRun, { place, attempt, round }: Extract<Command, { type: "execute" }>): void {
+  #execute(run: ActiveRun, order: Execute): void {
     // A run taken over may have been opened by a request already, which then ordered what its own answer made ready.
-    const key = placeKey(place)
-    const name = `${round}/${attempt}`
+    const key = placeKey(order.place)
+    const name = `${order.round}/${order.attempt}/${order.answers}`
     if (this.#quiet || run.ordered.get(key) === name) return
     run.ordered.set(key, name)
-    this.deps.worker.execute(run, place, attempt, round, input => this.#post(run, input))
+    this.deps.worker.execute(run, order, input => this.#post(run, input))
   }
 
   /**
@@ -423,7 +423,7 @@ export class Runs {
 
 /** What nobody would say again: an attempt's answer, which the child run it started is, too. */
 function isAttemptsAnswer({ type }: RunInput): boolean {
-  return type === "StepSucceeded" || type === "StepErrored" || type === "ChildStarted"
+  return type === "StepSucceeded" || type === "StepErrored" || type === "StepAsked" || type === "ChildStarted"
 }
 
 function tooMany(sentence: string, code: string, retryAfterS: number): AppError {

@@ -1,3 +1,4 @@
+import type { Execute } from "../engine/commands.ts"
 import type { Attempt, RunInput } from "../engine/inputs.ts"
 import { type Place, stateAt, stepAt } from "../engine/place.ts"
 import { scriptScope } from "../engine/scope.ts"
@@ -23,12 +24,13 @@ export class Worker {
     private readonly log: { error(fields: object, message: string): void },
   ) {}
 
-  execute(run: ActiveRun, place: Place, attempt: number, round: number, answer: (input: RunInput) => void): void {
+  execute(run: ActiveRun, order: Execute, answer: (input: RunInput) => void): void {
+    const { place, attempt, round, answers } = order
     const abort = new AbortController()
     const key = placeKey(place)
     run.executing.set(key, abort)
     this.executing++
-    const who: Attempt = { stepId: stepAt(run.state, place).path, item: place.within?.item ?? null, attempt, round }
+    const who: Attempt = { stepId: stepAt(run.state, place).path, item: place.within?.item ?? null, attempt, round, answers }
     this.#attempt(run, place, who, abort.signal)
       .catch(error => this.#unexpected(run, who, error))
       .then(outcome => {
@@ -63,9 +65,9 @@ export class Worker {
       const message = `steps of type ${step.type.type} cannot run in this version`
       return { ok: false, failure: { code: "DEPENDENCY_UNAVAILABLE", message, retryable: false } }
     }
-    const { runId, tenantId, projectId, workflowId, userId, parent } = state.facts
+    const { runId, tenantId, projectId, workflowId, version, userId, parent } = state.facts
     const job: StepJob = {
-      ...{ runId, tenantId, projectId, workflowId, userId },
+      ...{ runId, tenantId, projectId, workflowId, version, userId },
       depth: parent?.depth ?? 0,
       stepId: step.path,
       item: who.item,
@@ -75,6 +77,7 @@ export class Worker {
       config: stateAt(state, place)?.input ?? {},
       scope: () => scriptScope(state, place),
       timeoutMs: step.timeoutMs,
+      answers: stateAt(state, place)?.answers ?? [],
     }
     return await executor.execute(job, signal)
   }
@@ -96,6 +99,10 @@ function idempotencyKey(state: RunState, place: Place, { stepId, item }: Attempt
 function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): RunInput {
   if ("childRunId" in outcome) return { ...who, type: "ChildStarted", childRunId: outcome.childRunId }
   if (!outcome.ok) return { ...who, type: "StepErrored", failure: outcome.failure, jitter }
+  if ("ask" in outcome) {
+    const { taskType, payload, expiresInMs } = outcome.ask
+    return { ...who, type: "StepAsked", taskType, payload: cutTo(payload, STEP_RESULT_MAX_BYTES) ?? payload, expiresInMs }
+  }
   const cut = cutTo(outcome.result, STEP_RESULT_MAX_BYTES)
   return cut === null
     ? { ...who, type: "StepSucceeded", result: outcome.result }

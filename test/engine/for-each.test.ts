@@ -416,7 +416,7 @@ describe("when an item fails", () => {
       expires_at: null,
       index: 0,
     })
-    expect(pendingTasks(failed.state).map(t => [t.task.taskId, t.step.id, t.item])).toEqual([["loop:0", "loop", 0]])
+    expect(pendingTasks(failed.state).map(t => [t.task.taskId, t.place.index, t.review])).toEqual([["loop:0", 0, 0]])
     const waiting = when(failed.state, item(1, X), item(2, X))
     expect(told(waiting)).toEqual([`step_completed ${X}[2]`, "state_changed paused human_task"])
   })

@@ -175,27 +175,27 @@ export const stopGracefully = (drainMs = 30_000): RunInput => ({ type: "Stop", m
 
 export const succeeded = (stepId: string, result: Json = {}, attempt = 1, round = 0): RunInput => ({
   type: "StepSucceeded",
-  ...{ stepId, item: null, attempt, round },
+  ...{ stepId, item: null, attempt, round, answers: 0 },
   result,
 })
 
 /** An answer of an inner step, by its path `loop#body#inner`, for one item or iteration. */
 export const item = (index: number, path: string, result: Json = {}, attempt = 1, round = 0): RunInput => ({
   type: "StepSucceeded",
-  ...{ stepId: path, item: index, attempt, round },
+  ...{ stepId: path, item: index, attempt, round, answers: 0 },
   result,
 })
 
 export const itemErrored = (index: number, path: string, failure: Partial<Failure> = {}, attempt = 1, round = 0): RunInput => ({
   type: "StepErrored",
-  ...{ stepId: path, item: index, attempt, round },
+  ...{ stepId: path, item: index, attempt, round, answers: 0 },
   failure: { code: "MCP_TOOL_FAILED", message: "no route", retryable: true, ...failure },
   jitter: 0.5,
 })
 
 export const childStarted = (stepId: string, childRunId: string, index: number | null = null): RunInput => ({
   type: "ChildStarted",
-  ...{ stepId, item: index, attempt: 1, round: 0 },
+  ...{ stepId, item: index, attempt: 1, round: 0, answers: 0 },
   childRunId,
 })
 
@@ -213,11 +213,22 @@ export const childEnded = (
 export function errored(stepId: string, attempt = 1, failure: Partial<Failure> = {}, jitter = 0.5): RunInput {
   return {
     type: "StepErrored",
-    ...{ stepId, item: null, attempt, round: 0 },
+    ...{ stepId, item: null, attempt, round: 0, answers: 0 },
     failure: { code: "MCP_TOOL_FAILED", message: "no route", retryable: true, ...failure },
     jitter,
   }
 }
+
+/** What an attempt asks; of an inner step by its path and item. */
+export const asked = (stepId: string, more: Partial<Extract<RunInput, { type: "StepAsked" }>> = {}): RunInput => ({
+  type: "StepAsked",
+  ...{ stepId, item: null, attempt: 1, round: 0, answers: 0 },
+  ...{ taskType: "confirmation", payload: { title: "Really?" }, expiresInMs: null },
+  ...more,
+})
+
+/** An attempt's answer when it went out with so many answers of people. */
+export const knowing = <T extends RunInput>(answers: number, input: T): T => ({ ...input, answers })
 
 export const answered = (taskId: string, approved: boolean, result: JsonObject = {}): RunInput => ({
   type: "TaskCompleted",

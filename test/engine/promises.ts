@@ -1,9 +1,10 @@
 import { allBodies, bodyAt, liveBodies, startedItems } from "../../src/engine/bodies.ts"
 import { isInScope } from "../../src/engine/episode.ts"
 import type { RunEvent } from "../../src/engine/events.ts"
+import type { Step } from "../../src/engine/graph.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, statesAt, stepAt, type Within } from "../../src/engine/place.ts"
-import { type BodyState, isEnded, isFinal, pendingTasks, type RunState, type StepState } from "../../src/engine/state.ts"
+import { type BodyState, isEnded, isFinal, isHeld, pendingTasks, type RunState, type StepState } from "../../src/engine/state.ts"
 import { summary } from "./machine.ts"
 
 /** Not `expect`: it is asked some million times. */
@@ -34,7 +35,15 @@ export function workUnderWay(state: RunState) {
   if (isFinal(state.status)) return []
   return everything(state).flatMap(({ place, s }) =>
     isOut(s) && s.retryAt === null
-      ? [{ stepId: stepAt(state, place).path, item: place.within?.item ?? null, attempt: s.attempt, round: s.round }]
+      ? [
+          {
+            stepId: stepAt(state, place).path,
+            item: place.within?.item ?? null,
+            attempt: s.attempt,
+            round: s.round,
+            answers: s.answers.length,
+          },
+        ]
       : [],
   )
 }
@@ -54,9 +63,15 @@ export function isOwed(state: RunState, input: RunInput): boolean {
       return isFinal(input.status) && waitedFor(state).includes(input.childRunId)
     case "StepSucceeded":
     case "StepErrored":
+    case "StepAsked":
     case "ChildStarted":
       return workUnderWay(state).some(
-        w => w.stepId === input.stepId && w.item === input.item && w.attempt === input.attempt && w.round === input.round,
+        w =>
+          w.stepId === input.stepId &&
+          w.item === input.item &&
+          w.attempt === input.attempt &&
+          w.round === input.round &&
+          w.answers === input.answers,
       )
     default:
       return true
@@ -107,13 +122,17 @@ export function checkCounters(state: RunState): void {
   const bodies = state.steps.flatMap(s => (s.status === "running" ? bodiesOf(s) : []))
   check(state.open === state.steps.filter(s => !isEnded(s.status)).length, "open is miscounted")
   check(state.moving === all.filter(({ s }) => isOut(s)).length, "moving is miscounted")
-  check(
-    state.waiting === state.steps.filter(s => s.status === "waiting").length + bodies.filter(b => b.task).length,
-    "waiting is miscounted",
-  )
+  check(state.waiting === all.filter(({ s }) => s.task).length + bodies.filter(b => b.task).length, "waiting is miscounted")
   check(state.children === waitedFor(state).length, "children is miscounted")
-  for (const { s } of all) check((s.status === "waiting") === (s.task !== null), "a task without a step that waits for it")
+  for (const { place, s } of all) checkWaiting(state, stepAt(state, place), s)
   for (const [index, s] of state.steps.entries()) checkLoop(state, index, s)
+}
+
+function checkWaiting(state: RunState, { path, type }: Step, s: StepState): void {
+  check(s.task === null || s.status === "waiting", `${path} is ${s.status} and has a task`)
+  check(s.status !== "waiting" || s.task !== null || (isHeld(state) && type.runs === "outside"), `${path} waits for nobody`)
+  const goesOn = s.status === "running" || s.status === "waiting"
+  check(s.answers.length === 0 || (goesOn && s.retryAt === null), `${path} is ${s.status} and keeps its answers`)
 }
 
 function checkLoop(state: RunState, index: number, { loop, status }: StepState): void {
@@ -153,7 +172,7 @@ export function checkRest(state: RunState): void {
   const active = moving > 0 || children > 0
   if (status === "running") check(active || (episode !== null && waiting === 0), "a running run in which nothing moves")
   if (status === "draining") {
-    check(active && state.steps.every(s => s.status !== "waiting"), "a draining run in which nothing moves")
+    check(active && everything(state).every(({ s }) => s.status !== "waiting"), "a draining run in which nothing moves")
     check(
       everything(state).every(({ s }) => s.status !== "running" || s.retryAt === null),
       "a draining run waits for a retry",

@@ -3,6 +3,7 @@ import { pendingTasks, type RunState } from "../../src/engine/state.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
 import {
   answered,
+  asked,
   child,
   childEnded,
   clock,
@@ -155,6 +156,7 @@ export interface Ordered {
   readonly item: number | null
   readonly attempt: number
   readonly round: number
+  readonly answers: number
   readonly type: string
 }
 
@@ -190,6 +192,7 @@ function randomAnswer(random: Random, state: RunState, attempt: Ordered, host: H
   const { type, ...of } = attempt
   if (type === "workflow_call" && random.chance(0.7)) return { type: "ChildStarted", ...of, childRunId: host.newChild() }
   if (random.chance(0.25)) return failure(random, of)
+  if (random.chance(0.2)) return asked(of.stepId, { ...of, expiresInMs: random.chance(0.3) ? random.below(20_000) : null })
   return { type: "StepSucceeded", ...of, result: randomResult(random, state, type) }
 }
 
@@ -224,11 +227,11 @@ function randomTask(random: Random, state: RunState): string {
 function lateInput(random: Random, state: RunState, host: Host): RunInput {
   if (random.chance(0.1)) return { type: "Start" }
   if (random.chance(0.2))
-    return answered(`s${random.below(9)}${random.chance(0.5) ? `:${random.below(3)}` : ""}`, random.chance(0.5))
+    return answered(`s${random.below(9)}${random.pick(["", ":0", ":2", "|1.1", "|2.1", "|0|i0|1.1"])}`, random.chance(0.5))
   if (random.chance(0.2)) return randomChildEnd(random, random.pick(host.pastChildren) ?? "nobody")
   const past = random.pick(host.past)
   if (past && random.chance(0.8)) return randomAnswer(random, state, past, host)
   const stepId = random.chance(0.1) ? "nobody" : state.plan.steps[random.below(state.steps.length)]!.path
   const item = random.chance(0.3) ? random.below(4) : null
-  return failure(random, { stepId, item, attempt: random.below(4), round: random.below(2) })
+  return failure(random, { stepId, item, attempt: random.below(4), round: random.below(2), answers: random.below(2) })
 }

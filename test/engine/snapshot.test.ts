@@ -105,15 +105,15 @@ function digest(states: readonly RunState[]): string {
 function shapeOf(states: readonly RunState[]): Record<string, readonly string[]> {
   const loops = states.flatMap(s => s.steps.flatMap(step => (step.loop ? [step.loop] : [])))
   const bodies = loops.flatMap(l => [...l.past, ...l.live])
-  const tasks = [...states.flatMap(s => s.steps), ...bodies, ...bodies.flatMap(b => b.steps)].flatMap(s =>
-    s.task ? [s.task] : [],
-  )
+  const steps = [...states.flatMap(s => s.steps), ...bodies.flatMap(b => b.steps)]
+  const tasks = [...steps, ...bodies].flatMap(s => (s.task ? [s.task] : []))
   return {
     state: namesOf(states),
     step: namesOf([PENDING]),
     loop: namesOf(loops),
     body: namesOf(bodies),
     task: namesOf(tasks),
+    answer: namesOf(steps.flatMap(s => s.answers)),
     episode: namesOf(states.flatMap(s => (s.episode ? [s.episode] : []))),
   }
 }

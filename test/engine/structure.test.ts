@@ -449,10 +449,10 @@ function expectToEnd(plan: Plan): void {
     const before = state
     if (work?.type === "execute") {
       const { path } = stepAt(state, work.place)
-      const { attempt, round } = work
+      const { attempt, round, answers } = work
       state = decide(
         state,
-        { type: "StepSucceeded", stepId: path, item: work.place.within?.item ?? null, attempt, round, result: {} },
+        { type: "StepSucceeded", stepId: path, item: work.place.within?.item ?? null, attempt, round, answers, result: {} },
         at(0),
       ).state
     } else if (task) state = decide(state, approved(task.task.taskId), at(0)).state

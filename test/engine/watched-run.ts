@@ -1,10 +1,10 @@
-import { commands } from "../../src/engine/commands.ts"
+import { commands, type Execute } from "../../src/engine/commands.ts"
 import { decide } from "../../src/engine/decide.ts"
 import type { RunEvent } from "../../src/engine/events.ts"
 import { evolve } from "../../src/engine/evolve.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
-import { isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { type Answer, isFinal, isHeld, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
 import { answered, at, childEnded, clock, created, resume, STALL, start, stopNow, summary } from "./machine.ts"
 import {
   check,
@@ -37,6 +37,8 @@ export class WatchedRun {
   readonly everWatched = new Set<string>()
   readonly stopped = new Set<string>()
   readonly outcomes = new Set<string>()
+  /** What people said to the last attempt of each step. */
+  readonly told = new Map<string, readonly Answer[]>()
   children = 0
   now = at(0)
 
@@ -81,10 +83,12 @@ export class WatchedRun {
   commit(inputs: readonly RunInput[]): void {
     const before = this.state
     for (const input of inputs) this.decide(input)
+    const heldAllTheTime = inputs.length === 1 && isHeld(before) && isHeld(this.state)
     for (const command of commands(before, this.state)) {
       switch (command.type) {
         case "execute":
-          this.execute(command.place, command.attempt, command.round)
+          check(!heldAllTheTime, "something goes out under an operator's pause")
+          this.execute(command)
           break
         case "cancel":
           check(this.executing.delete(nameOf(command.place)), `cancel of ${nameOf(command.place)}, which is not under way`)
@@ -106,13 +110,13 @@ export class WatchedRun {
     this.checkHost(this.executing.values(), this.watched)
   }
 
-  execute(place: Place, attempt: number, round: number): void {
+  execute({ place, attempt, round, answers }: Execute): void {
     const name = nameOf(place)
     const { path, type } = stepAt(this.state, place)
-    const id = `${name} ${round}/${attempt}`
+    const id = `${name} ${round}/${attempt}/${answers}`
     check(!this.ordered.has(id), `${path} ${id} is ordered twice`)
     check(!this.executing.has(name), `${path} ${id} is ordered beside another attempt`)
-    const order = { stepId: path, item: place.within?.item ?? null, attempt, round, type: type.type }
+    const order = { stepId: path, item: place.within?.item ?? null, attempt, round, answers, type: type.type }
     this.ordered.set(id, order)
     this.executing.set(name, order)
   }
@@ -139,6 +143,7 @@ export class WatchedRun {
     checkCounters(state)
     checkRest(state)
     checkFailure(events, before.status)
+    this.checkAnswers()
     this.checkClock()
   }
 
@@ -150,6 +155,7 @@ export class WatchedRun {
     if (event.type === "state_changed") check(event.data.from === folded.status, "a state change from another state")
     if (event.type === "step_started") checkStart(folded, event)
     this.checkOutcome(event)
+    this.checkTask(event)
     this.journal.push({ event, at: this.now })
     this.folded = evolve(folded, event, this.now)
   }
@@ -166,6 +172,24 @@ export class WatchedRun {
     const loop = place!.within && this.folded.steps[place!.within.parent]!
     const round = stateAt(this.folded, place!)?.round ?? `${loop?.round}/${loop?.attempt} new`
     this.outcome(`${event.stepId}[${event.data.index}] ${round}`)
+  }
+
+  /** Nobody is asked the same twice, and what an attempt was told is what people said to it, in order. */
+  checkTask(event: RunEvent): void {
+    if (event.type === "human_task_created") this.outcome(`task ${event.data.task_id}`)
+    if (!("stepId" in event)) return
+    const place = `${event.stepId}[${event.data.index}]`
+    if (event.type === "step_started") this.told.set(place, [])
+    if (event.type !== "human_task_completed" || event.data.result === undefined) return
+    const { approved, result } = event.data
+    this.told.set(place, [...this.told.get(place)!, { approved, result }])
+  }
+
+  checkAnswers(): void {
+    for (const { stepId, item } of workUnderWay(this.state)) {
+      const { answers } = stateAt(this.state, placeOf(this.state.plan, stepId, item)!)!
+      check(Bun.deepEquals(answers, this.told.get(`${stepId}[${item ?? undefined}]`)), `${stepId} was told something else`)
+    }
   }
 
   outcome(name: string): void {
@@ -192,7 +216,8 @@ export class WatchedRun {
     const executing = orders.flatMap(c => {
       if (c.type !== "execute") return []
       const { path, type } = stepAt(state, c.place)
-      return [{ stepId: path, item: c.place.within?.item ?? null, attempt: c.attempt, round: c.round, type: type.type }]
+      const { attempt, round, answers } = c
+      return [{ stepId: path, item: c.place.within?.item ?? null, attempt, round, answers, type: type.type }]
     })
     const watched = orders.flatMap(c => (c.type === "watch" ? [c.childRunId] : []))
     check(executing.length + watched.length === orders.length, "recovery cancels something")

@@ -157,7 +157,7 @@ for (const dialect of dialects) {
           { type: "Resume", by, overlays: {} },
           { type: "ClockReached", stallMs: STALL_DEFAULT_MS },
           { type: "TaskCompleted", taskId: "other", approved: true, result: {}, by },
-          { type: "StepSucceeded", stepId: "ask", item: null, attempt: 1, round: 0, result: {} },
+          { type: "StepSucceeded", stepId: "ask", item: null, attempt: 1, round: 0, answers: 0, result: {} },
         ] as const)
           expect((await h.runs.send(runId, input)).accepted).toBe(false)
         expect(await types(runId)).toEqual(before)

@@ -1,3 +1,4 @@
+import type { Execute } from "../../src/engine/commands.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, stateAt, stepAt } from "../../src/engine/place.ts"
 import { isFinal, type RunFacts } from "../../src/engine/state.ts"
@@ -41,6 +42,7 @@ interface Order {
   readonly place: Place
   readonly attempt: number
   readonly round: number
+  readonly answers: number
   /** What it calls, whatever attempt it is. */
   readonly call: string
 }
@@ -50,7 +52,15 @@ export interface Calls {
   /** What is called → its idempotency key, and back. */
   readonly keys: Map<string, string>
   readonly calls: Map<string, string>
-  readonly past: { stepId: string; item: number | null; attempt: number; round: number; type: string; runId: string }[]
+  readonly past: {
+    stepId: string
+    item: number | null
+    attempt: number
+    round: number
+    answers: number
+    type: string
+    runId: string
+  }[]
 }
 
 /** Few, so that most lives have some. */
@@ -257,13 +267,17 @@ export class SimBoot {
       }
     }
     for (const { job, signal, order } of this.attempts) {
-      const { run, place, attempt, round } = order
+      const { run, place, attempt, round, answers } = order
       if (signal.aborted || run.busy) continue
-      const what = `${job.runId}: ${job.stepId}[${job.item}] ${round}/${attempt}`
+      const what = `${job.runId}: ${job.stepId}[${job.item}] ${round}/${attempt}/${answers}`
       const s = stateAt(run.state, place)
       this.world.holds(!run.rested, () => `${what} is under way, and its run has left memory`)
       this.world.holds(
-        !isFinal(run.state.status) && s?.status === "running" && s.attempt === attempt && s.round === round,
+        !isFinal(run.state.status) &&
+          s?.status === "running" &&
+          s.attempt === attempt &&
+          s.round === round &&
+          s.answers.length === answers,
         () => `${what} goes on, and nobody waits for it`,
       )
     }
@@ -293,13 +307,13 @@ export class SimBoot {
 
   #spiedWorker(log: { error(fields: object, message: string): void }): Worker {
     let order: Order | null = null
-    const before = (run: ActiveRun, place: Place, attempt: number, round: number) => {
-      order = { run, place, attempt, round, call: this.#ordered(run, place, attempt, round) }
+    const before = (run: ActiveRun, execute: Execute) => {
+      order = { ...execute, run, call: this.#ordered(run, execute) }
     }
     class SpiedWorker extends Worker {
-      override execute(run: ActiveRun, place: Place, attempt: number, round: number, answer: (input: RunInput) => void): void {
-        before(run, place, attempt, round)
-        super.execute(run, place, attempt, round, answer)
+      override execute(run: ActiveRun, order: Execute, answer: (input: RunInput) => void): void {
+        before(run, order)
+        super.execute(run, order, answer)
       }
     }
     const { random } = this.world
@@ -314,30 +328,36 @@ export class SimBoot {
   }
 
   /** What an order calls, whatever attempt it is. */
-  #ordered(run: ActiveRun, place: Place, attempt: number, round: number): string {
+  #ordered(run: ActiveRun, { place, attempt, round, answers }: Execute): string {
     const { world } = this
     const { runId } = run.run.facts
     const stored = this.disk.runs.get(runId)
     const { state } = run
     const { path, type } = stepAt(state, place)
     const s = stateAt(state, place)
-    const what = `${runId}: ${path}[${place.within?.item}] ${round}/${attempt}`
+    const what = `${runId}: ${path}[${place.within?.item}] ${round}/${attempt}/${answers}`
     world.say(`${this.id} executes ${what}`)
     world.holds(stored?.isOnDisk(state) === true, () => `${what} executed before its commit`)
     world.holds(world.zombies || state.seq === stored?.events.length, () => `${what} executed in an old state`)
     world.holds(
-      s?.status === "running" && s.attempt === attempt && s.round === round && s.retryAt === null && s.childRunId === null,
+      s?.status === "running" &&
+        s.attempt === attempt &&
+        s.round === round &&
+        s.answers.length === answers &&
+        s.retryAt === null &&
+        s.childRunId === null,
       () => `${what} executed, and it is not under way`,
     )
     const outer = state.steps[place.within?.parent ?? place.index]!
-    const name = `${placeKey(place)} ${outer.round}/${place.within ? outer.attempt : 0} ${round}/${attempt}`
+    const name = `${placeKey(place)} ${outer.round}/${place.within ? outer.attempt : 0} ${round}/${attempt}/${answers}`
     const executed = this.#executed.get(runId) ?? new Set()
     this.#executed.set(runId, executed)
     world.holds(!executed.has(name), () => `${what} executed twice by one boot`)
     executed.add(name)
     this.#seen.set(run, null)
     const item = place.within?.item ?? null
-    if (type.type !== "workflow_call") this.calls.past.push({ runId, stepId: path, item, attempt, round, type: type.type })
+    if (type.type !== "workflow_call")
+      this.calls.past.push({ runId, stepId: path, item, attempt, round, answers, type: type.type })
     return `${runId} ${path} ${item} ${outer.round}`
   }
 
@@ -347,6 +367,11 @@ export class SimBoot {
     const key = keys.get(call) ?? job.idempotencyKey
     const same = key === job.idempotencyKey && (calls.get(key) ?? call) === call
     this.world.holds(same, () => `${call} has the key ${job.idempotencyKey}, ${key} was ${calls.get(job.idempotencyKey)}`)
+    const told = this.disk.runs.get(job.runId)?.told(job.stepId, job.item)
+    this.world.holds(
+      Bun.deepEquals(job.answers, told),
+      () => `${call} was told ${JSON.stringify(job.answers)}, people said ${JSON.stringify(told)}`,
+    )
     keys.set(call, key)
     calls.set(key, call)
     return new Promise((answer, fail) => {

@@ -217,6 +217,10 @@ class Simulation {
         failure: { code: "MCP_TOOL_FAILED", message: "no route", retryable, ...(random.chance(0.2) && { timeout: true }) },
       }
     }
+    if (random.chance(0.15)) {
+      const expiresInMs = world.faults && random.chance(0.2) ? random.below(40_000) : null
+      return { ok: true, ask: { taskType: "confirmation", payload: { question: job.answers.length }, expiresInMs } }
+    }
     const some: JsonObject = random.chance(0.7) ? { ok: random.chance(0.7), pass: random.chance(0.5), rows: [1, 2] } : {}
     if (type !== "agent_call") return { ok: true, result: random.chance(0.95) ? some : random.pick<Json>([null, [1], "x"])! }
     const gates = this.workflows.get(job.workflowId)!.plan.steps.filter(s => s.gated)

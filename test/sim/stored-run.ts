@@ -2,7 +2,8 @@ import type { RunEvent } from "../../src/engine/events.ts"
 import { evolve } from "../../src/engine/evolve.ts"
 import type { Plan } from "../../src/engine/graph.ts"
 import { placeOf, stateAt } from "../../src/engine/place.ts"
-import { initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { type Answer, initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { isJsonObject } from "../../src/kernel/json.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import type { NewRun, RunHeader, Snapshot, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
 import { summary } from "../engine/machine.ts"
@@ -17,6 +18,11 @@ export class StoredRun {
   readonly #outcomes = new Set<string>()
   readonly #tasks = new Set<string>()
   readonly #everTasks = new Set<string>()
+  /** By place. */
+  readonly #lastTasks = new Map<string, string>()
+  /** How tasks ended, where it was not by being given up. */
+  readonly #ends = new Map<string, "completed" | "expired">()
+  readonly #answers = new Map<string, readonly Answer[]>()
 
   constructor(
     readonly world: World,
@@ -49,6 +55,7 @@ export class StoredRun {
     world.holds((seq === 1) === (event.type === "run_started"), () => `${this.id}: a run starts once, and first`)
     if ("error" in event.data && typeof event.data.error === "string") this.#checkError(event.data.error)
     this.#checkOutcome(event)
+    this.#hearAnswer(event)
     this.events.push(stamped)
     this.folds.push(evolve(state, event, at))
   }
@@ -75,6 +82,28 @@ export class StoredRun {
     this.world.holds(child?.state.status === "completed", () => `${this.id}: ${event.stepId} completed before its child did`)
   }
 
+  #hearAnswer(event: RunEvent): void {
+    if (!("stepId" in event)) return
+    const place = `${event.stepId}[${event.data.index ?? null}]`
+    const answers = this.#answers.get(place) ?? []
+    if (event.type === "step_started") this.#answers.set(place, [])
+    if (event.type === "human_task_created") this.#lastTasks.set(place, event.data.task_id)
+    if (event.type === "human_task_completed") this.#ends.set(event.data.task_id, "completed")
+    if ("failure_code" in event.data && event.data.failure_code === "HUMAN_TASK_FAILED" && "attempt" in event.data)
+      this.#ends.set(this.#lastTasks.get(place) ?? "", "expired")
+    if (event.type === "human_task_completed" && event.data.result !== undefined)
+      this.#answers.set(place, [...answers, { approved: event.data.approved, result: event.data.result }])
+    const question =
+      event.type === "human_task_created" && isJsonObject(event.data.task_payload) && event.data.task_payload.question
+    if (typeof question === "number")
+      this.world.holds(question === answers.length, () => `${this.id}: ${place} asks again what was answered`)
+  }
+
+  /** What people said to the last attempt of a step. */
+  told(stepId: string, item: number | null): readonly Answer[] {
+    return this.#answers.get(`${stepId}[${item}]`) ?? []
+  }
+
   #outcome(name: string): void {
     this.world.holds(!this.#outcomes.has(name), () => `${this.id}: ${name} ended twice`)
     this.#outcomes.add(name)
@@ -84,9 +113,13 @@ export class StoredRun {
     for (const task of tasks) {
       const here = this.#tasks.has(task.taskId)
       if (task.type === "ended") {
-        this.world.holds(here, () => `${this.id}: task ${task.taskId} ended and was not there`)
+        const { taskId, status } = task
+        const expected = this.#ends.get(taskId) ?? "cancelled"
+        this.world.holds(here, () => `${this.id}: task ${taskId} ended and was not there`)
+        this.world.holds(status === expected, () => `${this.id}: task ${taskId} is ${status}, the events say ${expected}`)
         this.#tasks.delete(task.taskId)
       } else {
+        this.world.holds(!this.#everTasks.has(task.taskId), () => `${this.id}: a second task ${task.taskId}`)
         this.#tasks.add(task.taskId)
         this.#everTasks.add(task.taskId)
       }

@@ -1,6 +1,6 @@
 import { isInScope } from "../../engine/episode.ts"
 import { explain } from "../../engine/explain.ts"
-import { type Episode, isFinal, type RunState, type StepStatus } from "../../engine/state.ts"
+import { type Episode, isFinal, pendingTasks, type RunState, type StepStatus } from "../../engine/state.ts"
 import type { Page } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
 import { rfc3339, rfc3339OrNull } from "../../kernel/clock.ts"
@@ -51,7 +51,7 @@ export class RunService {
         running: count("running", "waiting"),
         pending: count("pending"),
       },
-      pending_tasks: count("waiting"),
+      pending_tasks: pendingTasks(state).length,
     }
   }
 

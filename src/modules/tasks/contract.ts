@@ -22,7 +22,11 @@ export const taskListShape = t.Object({ tasks: t.Array(taskShape), total: intege
 
 export const completeShape = t.Object({
   approved: t.Boolean(),
-  result: t.Optional(t.Nullable(t.Record(t.String(), t.Unknown(), { description: "Merged into the step's result." }))),
+  result: t.Optional(
+    t.Nullable(
+      t.Record(t.String(), t.Unknown(), { description: "Merged into a human task's result; given to a step that asked." }),
+    ),
+  ),
   context_edits: t.Optional(
     t.Nullable(t.Record(t.String(), t.String(), { description: "Not available in this version: refused when given." })),
   ),

@@ -10,6 +10,7 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
   tenantId: "acme",
   projectId: "p1",
   workflowId: "w",
+  version: 1,
   runId: "r",
   userId: "u",
   depth: 0,
@@ -21,6 +22,7 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
   config: { server_url: "https://router.agentruntime.io/demo/mcp", tool_name: "echo", ...config },
   scope: () => ({}),
   timeoutMs: 5_000,
+  answers: [],
   ...change,
 })
 
