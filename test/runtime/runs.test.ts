@@ -644,6 +644,134 @@ for (const dialect of dialects) {
       })
     })
 
+    describe("a step that asks", () => {
+      const question = (expiresInMs: number | null = null) =>
+        ({ ok: true, ask: { taskType: "confirmation", payload: { tool: "rm" }, expiresInMs } }) as const
+      const answer = (taskId: string, approved: boolean, result: JsonObject = {}) =>
+        ({ type: "TaskCompleted", taskId, approved, result, by }) as const
+      const tasks = async (runId: string) =>
+        await temporary.db.query({
+          sql: "SELECT task_id, step_id, step_name, task_type, status FROM human_tasks WHERE run_id = ? ORDER BY task_id",
+          params: [runId],
+        })
+
+      test("costs a row while it waits, and the same attempt goes on with all that it was told", async () => {
+        const h = host()
+        const runId = await h.start({ a: step([], { name: "Clean up" }) })
+        ;(await h.attemptOf("a")).answer(question())
+        await eventually(async () => (await row(runId)).status === "paused")
+        expect(await row(runId)).toMatchObject({ pause_reason: "human_task", owner_boot_id: null, wake_at: null })
+        expect(h.runs.inFlight).toBe(0)
+        expect(await tasks(runId)).toEqual([
+          { task_id: "a|1.1", step_id: "a", step_name: "Clean up", task_type: "confirmation", status: "pending" },
+        ])
+
+        await h.runs.send(runId, answer("a|1.1", false, { why: "no" }))
+        const [first, second] = await eventually(() => (h.attempts.length === 2 ? h.attempts : null))
+        expect(first!.job.answers).toEqual([])
+        expect(second!.job).toMatchObject({ attempt: 1, idempotencyKey: first!.job.idempotencyKey })
+        expect(second!.job.answers).toEqual([{ approved: false, result: { why: "no" } }])
+        second!.answer(question())
+        await eventually(async () => (await tasks(runId)).length === 2)
+        await h.runs.send(runId, answer("a|1.2", true))
+        const third = await eventually(() => h.attempts[2])
+        expect(third.job.answers).toEqual([
+          { approved: false, result: { why: "no" } },
+          { approved: true, result: {} },
+        ])
+        third.answer(done({ ok: true }))
+        await eventually(async () => (await row(runId)).status === "completed")
+        expect(await taskStatus(runId)).toEqual(["completed", "completed"])
+      })
+
+      test("goes on in the next boot: not asked again when the answer is there, asked again when the question was not", async () => {
+        const first = host()
+        const runId = await first.start({ a: [], b: [] })
+        ;(await first.attemptOf("a")).answer(question())
+        await eventually(async () => (await tasks(runId)).length === 1)
+        await first.runs.send(runId, answer("a|1.1", true, { n: 1 }))
+        await eventually(() => first.attempts.length === 3)
+
+        const second = host()
+        expect(await second.runs.recover()).toBe(1)
+        const a = await second.attemptOf("a")
+        const b = await second.attemptOf("b")
+        expect([a.job.answers, b.job.answers]).toEqual([[{ approved: true, result: { n: 1 } }], []])
+        a.answer(done())
+        b.answer(question())
+        await eventually(async () => (await tasks(runId)).length === 2)
+        expect((await tasks(runId)).map(t => [t.task_id, t.status])).toEqual([
+          ["a|1.1", "completed"],
+          ["b|1.1", "pending"],
+        ])
+      })
+
+      test("inside a loop is named by its path, and a large answer comes whole", async () => {
+        const h = host()
+        const loop = { type: "for_each", for_each_items: [1], for_each_body_steps: [{ id: "do", type: "work", name: "Do it" }] }
+        const runId = await h.start({ loop })
+        ;(await h.attemptOf("loop#body#do")).answer(question())
+        await eventually(async () => (await tasks(runId)).length === 1)
+        expect(await tasks(runId)).toMatchObject([{ task_id: "loop|0|do|1.1", step_id: "loop#body#do", step_name: "Do it" }])
+        const text = "é".repeat(100_000)
+        await h.runs.send(runId, answer("loop|0|do|1.1", true, { text }))
+        await eventually(() => h.attempts.length === 2)
+        const later = host()
+        await later.runs.recover()
+        expect((await later.attemptOf("loop#body#do")).job.answers).toEqual([{ approved: true, result: { text } }])
+      })
+
+      test("and is not answered in time fails, and the task says that it expired", async () => {
+        const h = host()
+        const runId = await h.start({ a: [], b: [] })
+        ;(await h.attemptOf("a")).answer(question(5_000))
+        ;(await h.attemptOf("b")).answer(question())
+        await eventually(async () => (await tasks(runId)).length === 2)
+        time.now += 5_000
+        await h.wake()
+        expect(await row(runId)).toMatchObject({ status: "failed", failure_code: "HUMAN_TASK_FAILED", failed_step_id: "a" })
+        expect(await taskStatus(runId)).toEqual(["expired", "cancelled"])
+        expect((await h.runs.send(runId, answer("a|1.1", true))).accepted).toBe(false)
+      })
+
+      test("for one item in vain takes the questions of the others with it", async () => {
+        const h = host()
+        const body = [{ id: "do", type: "work" }]
+        const runId = await h.start({ loop: { type: "for_each", for_each_items: [1, 2], for_each_body_steps: body } })
+        for (const attempt of await eventually(() => (h.attempts.length === 2 ? h.attempts : null)))
+          attempt.answer(question(attempt.job.item === 0 ? 5_000 : null))
+        await eventually(async () => (await tasks(runId)).length === 2)
+        time.now += 5_000
+        await h.wake()
+        expect((await tasks(runId)).map(t => [t.task_id, t.status])).toEqual([
+          ["loop|0|do|1.1", "expired"],
+          ["loop|1|do|1.1", "cancelled"],
+        ])
+      })
+
+      test("shows people a payload that fits, and says when it was cut", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] })
+        ;(await h.attemptOf("a")).answer({
+          ok: true,
+          ask: { taskType: "confirmation", payload: { text: "x".repeat(2_000_000) }, expiresInMs: null },
+        })
+        await eventually(async () => (await tasks(runId)).length === 1)
+        const created = (await journal.load(runId, null))!.events.find(e => e.event.type === "human_task_created")
+        expect(created?.event.data).toMatchObject({ task_payload: { truncated: true, size_bytes: 2_000_011 } })
+      })
+
+      test("on a full disk asks as soon as there is room, once", async () => {
+        const { faults, journal: full } = faulty()
+        const h = host(full)
+        const runId = await h.start({ a: [] })
+        faults.append.push(new JournalFull("full"))
+        ;(await h.attemptOf("a")).answer(question())
+        await eventually(async () => (await row(runId)).status === "paused")
+        expect([h.attempts.length, (await tasks(runId)).length]).toEqual([1, 1])
+      })
+    })
+
     describe("a step outside", () => {
       test("that throws fails with a sentence of ours, not its own", async () => {
         const h = host()

@@ -18,7 +18,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "    if (index < 0 && s.loop && s.status",
   ),
   fault("decide.ts", "whoever was queued is forgotten", "if (queued !== null) grantEntry", 'if (queued === "") grantEntry'),
-  fault("evolve.ts", "a rejection forgotten", "rejected: !approved", "rejected: false"),
   fault("ask.ts", "a graceful stop waits for an answer", 'turn.state.status === "draining"', 'turn.state.status === "stopped"'),
   fault("ask.ts", "one name for all questions of an attempt", "answers.length + 1}", "1}"),
   fault(
@@ -44,6 +43,7 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     'if (turn.step(place).type.runs !== "person") {',
     'if (turn.step(place).type.runs === "loop") {',
   ),
+  fault("evolve.ts", "a rejection forgotten", "rejected: !approved", "rejected: false"),
   fault("evolve.ts", "an answer goes out under a pause", 'isHeld(state) ? "waiting" : "running"', '"running"'),
   fault(
     "evolve.ts",
@@ -54,14 +54,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   fault("evolve.ts", "only the last answer is kept", "[...s.answers, { approved, result }]", "[{ approved, result }]"),
   fault("evolve.ts", "answers outlive their attempt", "task: null, answers: PENDING.answers }", "task: null }"),
   fault("evolve.ts", "a task outlives its step", "{ retryAt: null, task: null, answers", "{ retryAt: null, answers"),
-  fault("commands.ts", "who was answered at once is not ordered again", "step.answers.length}`", "step.answers.length * 0}`"),
-  fault("clock.ts", "one expired question at a time", "    if (isFailing(turn.state)) return true\n  }", "    return true\n  }"),
-  fault(
-    "state.ts",
-    "a question in a loop never wakes its run",
-    '      else if (inner.status === "waiting") earlier(inner.task?.expiresAt ?? null)\n',
-    "",
-  ),
   fault(
     "evolve.ts",
     "an entry that runs the step again in the same round",
@@ -229,6 +221,7 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   fault("clock.ts", "a graceful stop without an end", "drainDeadline <= turn.now", "drainDeadline < 0"),
   fault("clock.ts", "a retry a moment early", "s.retryAt <= turn.now", "s.retryAt <= turn.now + 1"),
   fault("clock.ts", "a run that stalls is left", "lastEventAt + stallMs <= turn.now", "lastEventAt + stallMs < 0"),
+  fault("clock.ts", "one expired question at a time", "    if (isFailing(turn.state)) return true\n  }", "    return true\n  }"),
   fault("commands.ts", "a child's stop not carried", 'result.push({ type: "stop_child", childRunId: hadChild })', "{}"),
   fault(
     "commands.ts",
@@ -243,7 +236,14 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     'if (had !== null && had !== has) result.push({ type: "cancel", place })',
     "",
   ),
+  fault("commands.ts", "who was answered at once is not ordered again", "step.answers.length}`", "step.answers.length * 0}`"),
   fault("state.ts", "a paused run wakes for retries", 'const retries = state.status === "running"', "const retries = true"),
+  fault(
+    "state.ts",
+    "a question in a loop never wakes its run",
+    '      else if (inner.status === "waiting") earlier(inner.task?.expiresAt ?? null)\n',
+    "",
+  ),
   fault(
     "state.ts",
     "an item held back by a pause times out",

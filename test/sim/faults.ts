@@ -72,13 +72,6 @@ export const FAULTS: readonly Fault[] = [
     from: "event.data.index === index,",
     to: "index === -1,",
   },
-  {
-    name: "a task of one item ends with another's",
-    file: CHANGES,
-    from: " &&\n      event.data.index === index,",
-    to: ",",
-    seeds: 20_000,
-  },
   { name: "a run rests with letters held", file: RUNS, from: " || run.held > 0", to: "" },
   { name: "a run rests with steps under way", file: RUNS, from: " || run.executing.size > 0", to: "" },
   { name: "letters to a run that rests", file: RUNS, from: "      if (run.rested) continue\n", to: "" },
