@@ -194,3 +194,41 @@ export const OVERLAP_LOOK_BACK = 100
 export const FIRES_SLICE = 500
 export const PREVIEW_DEFAULT = 10
 export const PREVIEW_MAX = 100
+
+/** Conversations with MCP servers, and processes of stdio servers among them; the one that was idle longest makes room. */
+export const MCP_CONVERSATIONS_MAX = 500
+export const MCP_PROCESSES_MAX = 50
+/** A conversation that nobody used for so long is closed. */
+export const MCP_IDLE_MAX_MS = 5 * 60_000
+/** From the first byte to a conversation that can be used. A stdio server may have to be installed first. */
+export const MCP_OPEN_MAX_MS = 30_000
+export const MCP_START_MAX_MS = 120_000
+/** A server that leaves the question for its protocol versions unanswered for so long is taken for an older one. */
+export const MCP_PROBE_MAX_MS = 5_000
+/** One answer of a server, and one line of a stdio server. */
+export const MCP_ANSWER_MAX_BYTES = 16 * MIB
+/** An answer that is an error. */
+export const MCP_ERROR_BODY_MAX_BYTES = 64 * KIB
+/** What a server may send on its own account; then it is listened to anew. */
+export const MCP_STREAM_MAX_BYTES = 64 * MIB
+export const MCP_STREAM_MAX_MS = 24 * 60 * 60_000
+/** A stream has so long to end after the answer it was opened for. */
+export const MCP_LINGER_MAX_MS = 2_000
+/** Progress of one call is passed on at most so often. */
+export const MCP_PROGRESS_EVERY_MS = 100
+/** Telling a server that a call or a session is over. */
+export const MCP_GOODBYE_MAX_MS = 3_000
+/** The list of tools of one server. */
+export const MCP_TOOL_PAGES_MAX = 100
+export const MCP_TOOLS_MAX = 2_000
+export const MCP_TOOLS_MAX_CHARS = 8 * MIB
+export const MCP_TOOL_NAME_MAX_CHARS = 256
+/** What a server says in its own words within an error; the rest is cut. */
+export const MCP_MESSAGE_MAX_CHARS = 1_000
+/** A larger output schema is not held against an answer. */
+export const MCP_OUTPUT_SCHEMA_MAX_CHARS = 64 * KIB
+/** What a stdio server has to end in after its input was closed, and again after SIGTERM. */
+export const MCP_STDIN_CLOSED_MS = 500
+export const MCP_TERMINATED_MS = 2_000
+/** Pause before the n-th start in a row of a stdio server that crashed: 250 ms · 2^n, at most this. */
+export const MCP_RESTART_MAX_MS = 60_000

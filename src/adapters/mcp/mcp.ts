@@ -65,6 +65,11 @@ export interface RequestOptions {
   readonly onProgress?: (progress: { readonly progress: number; readonly total?: number; readonly message?: string }) => void
 }
 
+export interface CallOptions extends RequestOptions {
+  /** What the tool declares to give, where the caller knows it: an answer that does not fit is a failure. */
+  readonly outputSchema?: JsonObject | null
+}
+
 /** What a tool gave, as the protocol has it (content blocks stay as they came). */
 export interface RemoteResult {
   readonly content: readonly JsonObject[]
@@ -81,7 +86,7 @@ export interface McpClients {
   connect(target: McpTarget, options: RequestOptions): Promise<ServerFacts>
   /** All pages. */
   listTools(target: McpTarget, options: RequestOptions): Promise<readonly RemoteTool[]>
-  callTool(target: McpTarget, name: string, args: JsonObject, options: RequestOptions): Promise<RemoteResult>
+  callTool(target: McpTarget, name: string, args: JsonObject, options: CallOptions): Promise<RemoteResult>
   /** Called when a server says that its tools are not what they were; by the target's key. */
   onToolsChanged(listener: (key: string) => void): void
   /** Ends the conversation, e.g. because its credentials changed. */
@@ -89,21 +94,35 @@ export interface McpClients {
   close(): Promise<void>
 }
 
+/** What a server said with its 401 or 403; where a sign-in starts from (oauth.ts). */
+export interface Challenge {
+  readonly resourceMetadataUrl: string | null
+  /** The scopes it wants, separated by spaces. */
+  readonly scope: string | null
+}
+
 /** What the other side did, as a sentence without secrets. */
 export class McpFailure extends Error {
   override readonly name = "McpFailure"
   readonly retryable: boolean
   readonly timeout: boolean
-  /** Somebody has to sign in at the server. */
+  /** Somebody has to sign in at the server, or (with a challenge that names scopes) allow more than before. */
   readonly unauthorized: boolean
+  readonly challenge: Challenge | null
 
   constructor(
     message: string,
-    more: { readonly retryable?: boolean; readonly timeout?: boolean; readonly unauthorized?: boolean } = {},
+    more: {
+      readonly retryable?: boolean
+      readonly timeout?: boolean
+      readonly unauthorized?: boolean
+      readonly challenge?: Challenge
+    } = {},
   ) {
     super(message)
     this.retryable = more.retryable ?? false
     this.timeout = more.timeout ?? false
     this.unauthorized = more.unauthorized ?? false
+    this.challenge = more.challenge ?? null
   }
 }
