@@ -199,7 +199,14 @@ export async function createApp(deps: AppDeps) {
 
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["mcp_call", createMcpCallExecutor({ resolve: mcp.resolveForRun, queued: new Set(["sqlite"]) })],
+    [
+      "mcp_call",
+      createMcpCallExecutor({
+        resolve: mcp.resolveForRun,
+        queued: new Set(["sqlite"]),
+        driftOf: (call, tool) => mcp.drifts.of(call, tool),
+      }),
+    ],
     ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
   ])
   const journal = createJournal(db)

@@ -7,7 +7,7 @@ import type { RunEvent } from "./events.ts"
 import { failAttempt } from "./fail.ts"
 import type { Failure } from "./failure.ts"
 import { drain, settle, stopNow } from "./finish.ts"
-import type { Attempt, RunInput } from "./inputs.ts"
+import type { Attempt, Completion, RunInput } from "./inputs.ts"
 import { advanceLoop, innerFailed, type LoopHooks, reviewed, startLoop } from "./loop.ts"
 import { openPlaces, type Place, placeOf } from "./place.ts"
 import { release, startReady } from "./schedule.ts"
@@ -88,10 +88,10 @@ function started(turn: Turn, { identity, origin }: Extract<RunInput, { type: "St
 
 function succeeded(turn: Turn, input: Extract<RunInput, { type: "StepSucceeded" }>): void {
   const place = underWay(turn, input)
-  if (place) completed(turn, place, input.result, input.truncated)
+  if (place) completed(turn, place, input.result, input)
 }
 
-function completed(turn: Turn, place: Place, result: Json, truncated?: true): void {
+function completed(turn: Turn, place: Place, result: Json, { truncated, warnings }: Completion = {}): void {
   const step = turn.step(place)
   const handoff = !place.within && step.type.type === "agent_call" ? handoffOf(result) : null
   const refused = handoff ? refusedEntry(turn.state, handoff.to, step.id) : null
@@ -100,7 +100,8 @@ function completed(turn: Turn, place: Place, result: Json, truncated?: true): vo
     return
   }
   const { attempt } = turn.stepState(place)
-  turn.emitAt(place, "step_completed", { result, duration_ms: turn.duration(place), attempt, ...(truncated && { truncated }) })
+  const more = { ...(truncated && { truncated }), ...(warnings && { warnings }) }
+  turn.emitAt(place, "step_completed", { result, duration_ms: turn.duration(place), attempt, ...more })
   if (handoff) grantEntry(turn, handoff.to, step.id, handoff.payload)
   goOn(turn, place)
 }

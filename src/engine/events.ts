@@ -50,8 +50,21 @@ export interface InLoop {
 }
 
 export type StepCompletion =
-  | { readonly result: Json; readonly duration_ms: number; readonly attempt: number; readonly truncated?: true }
+  | {
+      readonly result: Json
+      readonly duration_ms: number
+      readonly attempt: number
+      readonly truncated?: true
+      readonly warnings?: readonly StepWarning[]
+    }
   | { readonly skipped: true; readonly reason: SkipReason; readonly caused_by_step_id?: string }
+
+/** What somebody should look at although the step is done, e.g. a tool that is not what it was. */
+export interface StepWarning {
+  /** E.g. `mcp_tool_changed`: the same as the dry run's. */
+  readonly code: string
+  readonly message: string
+}
 
 export interface StepFailure {
   readonly error: string

@@ -1,11 +1,12 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
+import type { StepWarning } from "./events.ts"
 import type { Failure } from "./failure.ts"
 import type { Identity, Origin, RunStatus } from "./state.ts"
 
 /** What reaches a run from outside. Time comes beside it, as an argument. */
 export type RunInput =
   | { readonly type: "Start"; readonly identity?: Identity; readonly origin?: Origin }
-  | (Attempt & { readonly type: "StepSucceeded"; readonly result: Json; readonly truncated?: true })
+  | (Attempt & { readonly type: "StepSucceeded"; readonly result: Json } & Completion)
   | (Attempt & {
       readonly type: "StepErrored"
       readonly failure: Failure
@@ -41,6 +42,12 @@ export type RunInput =
   | { readonly type: "Stop"; readonly mode: "immediate" | "graceful"; readonly drainMs: number; readonly by: string }
   /** Something may be due: a retry, an expiry, a limit, the end of draining. */
   | { readonly type: "ClockReached"; readonly stallMs: number }
+
+/** What a result's event says besides the result. */
+export interface Completion {
+  readonly truncated?: true
+  readonly warnings?: readonly StepWarning[]
+}
 
 /** Which attempt an answer belongs to. */
 export interface Attempt {

@@ -1,4 +1,4 @@
-import type { RunEvent } from "../engine/events.ts"
+import type { RunEvent, StepWarning } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
 import type { Plan } from "../engine/graph.ts"
 import type { Answer, Identity, Origin, RunFacts, RunStatus } from "../engine/state.ts"
@@ -38,7 +38,7 @@ export interface StepJob {
 }
 
 export type StepOutcome =
-  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: true; readonly result: Json; readonly warnings?: readonly StepWarning[] }
   | { readonly ok: false; readonly failure: Failure }
   /**
    * Asks a person. The same attempt is executed again when somebody answered, with the answer among `job.answers`; what the

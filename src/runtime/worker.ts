@@ -103,10 +103,12 @@ function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): RunInput {
     const { taskType, payload, expiresInMs } = outcome.ask
     return { ...who, type: "StepAsked", taskType, payload: cutTo(payload, STEP_RESULT_MAX_BYTES) ?? payload, expiresInMs }
   }
-  const cut = cutTo(outcome.result, STEP_RESULT_MAX_BYTES)
+  const { result, warnings } = outcome
+  const cut = cutTo(result, STEP_RESULT_MAX_BYTES)
+  const told = warnings && { warnings }
   return cut === null
-    ? { ...who, type: "StepSucceeded", result: outcome.result }
-    : { ...who, type: "StepSucceeded", result: cut, truncated: true }
+    ? { ...who, type: "StepSucceeded", result, ...told }
+    : { ...who, type: "StepSucceeded", result: cut, truncated: true, ...told }
 }
 
 /** Null when it fits; else what is stored in its place (contract G-44). */

@@ -1,33 +1,17 @@
 import type { Scope, Tool } from "../../connectors/connector.ts"
 import { toolHash } from "../../connectors/tool-hash.ts"
 import type { JsonObject } from "../../kernel/json.ts"
-import type { ToolDrift } from "../../storage/schema/identity.ts"
+import type { PinnedCall, ToolDrift } from "../../steps/mcp_call/execute.ts"
 import { type PinnedTools, pinnedHash } from "../../storage/schema/workflows.ts"
 import { toolReferences } from "./graph-references.ts"
 import type { KnownServers } from "./known-servers.ts"
 import type { Resolver } from "./resolve.ts"
 
-/** A tool that is not what it was when the run's version was published. */
-export interface Drift {
-  readonly policy: ToolDrift
-  readonly message: string
-  readonly was: string
-  readonly now: string
-}
-
 export interface DriftDeps {
   readonly servers: KnownServers
   readonly resolver: Pick<Resolver, "find" | "forRun">
   readonly pinnedTools: (workflowId: string, version: number) => Promise<PinnedTools | null>
-  readonly policyOf: (scope: Scope) => Promise<ToolDrift>
-}
-
-/** Whose tools a call is compared with. */
-export interface PinnedCall extends Scope {
-  readonly workflowId: string
-  readonly version: number
-  /** As the step names it. */
-  readonly server: string
+  readonly policyOf: (scope: Scope) => Promise<ToolDrift["policy"]>
 }
 
 /**
@@ -57,14 +41,14 @@ export class ToolDrifts {
   }
 
   /** Null: it is what it was, or nobody looked then. */
-  async of({ workflowId, version, server, ...scope }: PinnedCall, tool: Tool): Promise<Drift | null> {
+  async of({ workflowId, version, server, tenantId, projectId }: PinnedCall, tool: Tool): Promise<ToolDrift | null> {
     const pins = await this.deps.pinnedTools(workflowId, version)
     const was = pins && pinnedHash(pins, server, tool.name)
     if (was === null || was === undefined) return null
     const now = this.#hashOf(tool)
     if (now === was) return null
     const message = `the tool ${tool.name} is not what it was when version ${version} of the workflow was published`
-    return { policy: await this.deps.policyOf(scope), message, was, now }
+    return { policy: await this.deps.policyOf({ tenantId, projectId }), message, was, now }
   }
 
   async #toolsOf(reference: Scope & { serverUrl?: string; instanceId?: string }): Promise<readonly Tool[]> {

@@ -2,7 +2,7 @@ import { createArgumentCheck } from "../../connectors/arguments.ts"
 import type { CallContext, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import type { InstanceReference, ResolvedInstance, ResolveForRun } from "../../connectors/resolve.ts"
 import { asker } from "../../kernel/asker.ts"
-import { isJsonObject, type Json } from "../../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
 
@@ -13,6 +13,27 @@ export interface McpCallDeps {
    * clock out here would fail a call for having waited behind others.
    */
   readonly queued?: ReadonlySet<string>
+  /** Whether a tool is what it was when the version that calls it was published. */
+  readonly driftOf: DriftOf
+}
+
+export type DriftOf = (call: PinnedCall, tool: Tool) => Promise<ToolDrift | null>
+
+/** Whose call of which server, as the step names it. */
+export interface PinnedCall {
+  readonly tenantId: string
+  readonly projectId: string
+  readonly workflowId: string
+  readonly version: number
+  readonly server: string
+}
+
+/** A tool that has changed, and what the project wants then: go on, ask a person, or fail. */
+export interface ToolDrift {
+  readonly policy: "run" | "ask" | "fail"
+  readonly message: string
+  readonly was: string
+  readonly now: string
 }
 
 /**
@@ -43,6 +64,10 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
       const prepared = await prepare(job)
       if (!prepared.ok) return prepared.outcome
       const { tool, args, instance } = prepared
+      const drift = await deps.driftOf({ ...job, server: serverNameOf(job) }, tool)
+      const stop = drift && stopOf(drift, job, tool, args)
+      if (stop) return stop
+      const warned = drift ? { warnings: [{ code: "mcp_tool_changed", message: drift.message }] } : {}
       // What it took to get here is part of the attempt's time.
       const timeoutMs = Math.max(1, Math.floor(limitMs - (performance.now() - startedAt)))
       const context = {
@@ -53,8 +78,10 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         asker: asker(`tool ${instance.slug} ${tool.name}`, job),
       }
       const call = (within: CallContext) => instance.server.call(tool.name, args, within)
-      if (deps.queued?.has(instance.slug)) return outcomeOf(await call({ ...context, timeoutMs: limitMs, signal }))
-      return outcomeOf(await callInTime(signal, context, limitMs, call))
+      const result = deps.queued?.has(instance.slug)
+        ? await call({ ...context, timeoutMs: limitMs, signal })
+        : await callInTime(signal, context, limitMs, call)
+      return { ...outcomeOf(result), ...(result.ok && warned) }
     },
   }
 }
@@ -79,6 +106,32 @@ function referenceOf(job: StepJob): InstanceReference {
     ...(instanceId === "" ? {} : { instanceId }),
     ...(serverUrl === "" ? {} : { serverUrl }),
   }
+}
+
+/** As pins are kept: `instance_id` wins, as it does for the call. */
+function serverNameOf({ config }: StepJob): string {
+  return text(config.instance_id) || text(config.server_url)
+}
+
+/** Null: the call may go on. */
+function stopOf(
+  { policy, message, was, now }: ToolDrift,
+  { answers }: StepJob,
+  tool: Tool,
+  args: JsonObject,
+): StepOutcome | null {
+  if (policy === "run") return null
+  const advice = "look at what it says now, then publish the workflow again"
+  if (policy === "fail") return failure(`${message}; ${advice}, or change the project's tool_drift`)
+  const [answer] = answers
+  if (answer) return answer.approved ? null : failure(`${message}, and the call was rejected; ${advice}`)
+  const { name, description, inputSchema } = tool
+  const payload = {
+    title: `Call ${name} although it has changed?`,
+    description: `${message[0]?.toUpperCase()}${message.slice(1)}. This is what it says of itself now.`,
+    ...{ tool: { name, description, input_schema: inputSchema }, arguments: args, was, now },
+  }
+  return { ok: true, ask: { taskType: "tool_changed", payload, expiresInMs: null } }
 }
 
 /** A connector's own limit comes first: its sentence says more. */

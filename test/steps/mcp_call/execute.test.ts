@@ -3,7 +3,7 @@ import type { CallContext, Connector, ToolResult } from "../../../src/connectors
 import type { InstanceReference, ResolveForRun } from "../../../src/connectors/resolve.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import type { StepJob, StepOutcome } from "../../../src/runtime/ports.ts"
-import { createMcpCallExecutor } from "../../../src/steps/mcp_call/execute.ts"
+import { createMcpCallExecutor, type ToolDrift } from "../../../src/steps/mcp_call/execute.ts"
 import { mcpCall } from "../../../src/steps/mcp_call/step.ts"
 
 const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
@@ -27,7 +27,11 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
 })
 
 /** A connector with one tool whose answer the test gives, and what it was asked. */
-function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolResult> | ToolResult, queued: string[] = []) {
+function setUp(
+  answer: (args: JsonObject, context: CallContext) => Promise<ToolResult> | ToolResult,
+  queued: string[] = [],
+  drift: ToolDrift | null = null,
+) {
   const asked: { args: JsonObject; context: CallContext }[] = []
   const references: InstanceReference[] = []
   const demo: Connector = {
@@ -56,7 +60,7 @@ function setUp(answer: (args: JsonObject, context: CallContext) => Promise<ToolR
       return { ok: false, reason: "unknown_server", message: "server_url names no server" }
     return { ok: true, instanceId: "i1", slug: "demo", server: demo, config: { key: "value" }, connectionId: null }
   }
-  const executor = createMcpCallExecutor({ resolve, queued: new Set(queued) })
+  const executor = createMcpCallExecutor({ resolve, queued: new Set(queued), driftOf: async () => drift })
   const run = (config: JsonObject, change?: Partial<StepJob>, signal = new AbortController().signal) =>
     executor.execute(job(config, change), signal)
   return { run, asked, references }
@@ -159,4 +163,41 @@ test("the step type asks for a tool and for one way to its server", () => {
   })
   expect(mcpCall.fields.tool_name?.required).toBe(true)
   expect(mcpCall.fields.tool_args?.templated).toBe(true)
+})
+
+describe("a tool that has changed since the workflow was published", () => {
+  const changed = (policy: ToolDrift["policy"]) =>
+    setUp(args => ({ ok: true, value: { rows: [args] } }), [], {
+      policy,
+      message: "the tool echo is not what it was",
+      was: "a",
+      now: "b",
+    })
+  const done = { ok: true, result: { rows: [{ n: 1 }] } } as const
+  const warnings = [{ code: "mcp_tool_changed", message: "the tool echo is not what it was" }]
+
+  test("is called, and its result says so, where the project lets it", async () => {
+    const { run } = changed("run")
+    expect(await run({ tool_args: { n: 1 } })).toEqual({ ...done, warnings })
+  })
+
+  test("is not called where it does not", async () => {
+    const { run, asked } = changed("fail")
+    expect(await run({ tool_args: { n: 1 } })).toEqual(failed(expect.stringContaining("publish the workflow again"), false))
+    expect(asked).toEqual([])
+  })
+
+  test("is shown to a person with the arguments, and called when they approve", async () => {
+    const { run, asked } = changed("ask")
+    const config = { tool_args: { n: 1 } }
+    expect(await run(config)).toMatchObject({
+      ok: true,
+      ask: { taskType: "tool_changed", payload: { tool: { name: "echo" }, arguments: { n: 1 }, was: "a", now: "b" } },
+    })
+    expect(asked).toEqual([])
+    const no = await run(config, { answers: [{ approved: false, result: {} }] })
+    expect(no).toEqual(failed(expect.stringContaining("the call was rejected"), false))
+    expect(asked).toEqual([])
+    expect(await run(config, { answers: [{ approved: true, result: {} }] })).toEqual({ ...done, warnings })
+  })
 })
