@@ -227,6 +227,9 @@ export const MCP_TOOL_NAME_MAX_CHARS = 256
 export const MCP_MESSAGE_MAX_CHARS = 1_000
 /** A larger output schema is not held against an answer. */
 export const MCP_OUTPUT_SCHEMA_MAX_CHARS = 64 * KIB
+/** One request of a sign-in at an MCP server, and its answer. */
+export const MCP_OAUTH_MAX_MS = 20_000
+export const MCP_OAUTH_ANSWER_MAX_BYTES = 1 * MIB
 /** What a stdio server has to end in after its input was closed, and again after SIGTERM. */
 export const MCP_STDIN_CLOSED_MS = 500
 export const MCP_TERMINATED_MS = 2_000

@@ -93,9 +93,14 @@ function contentType(data: unknown): string {
   return typeof type === "string" ? quoted(type.slice(0, 100)) : "(none)"
 }
 
-/** Text of the other side: bounded, on one line. */
+/** Text of the other side: bounded, on one line, and of addresses without what may be secret. */
 export function quoted(text: string): string {
-  const line = text.replace(/\p{Cc}+/gu, " ").trim()
+  const line = text
+    .slice(0, MCP_MESSAGE_MAX_CHARS * 2)
+    .replace(/\p{Cc}+/gu, " ")
+    .replace(/(\w+:\/\/)[^\s/@]*@/g, "$1")
+    .replace(/(\w+:\/\/[^\s?]*)\?[^\s"']*/g, "$1")
+    .trim()
   return line.length > MCP_MESSAGE_MAX_CHARS ? `${line.slice(0, MCP_MESSAGE_MAX_CHARS)}…` : line
 }
 
