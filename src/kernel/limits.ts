@@ -96,6 +96,10 @@ export const STREAM_UNTAKEN_MAX_BYTES = 256 * KIB
 export const STREAM_STUCK_MAX_MS = 30_000
 export const STREAM_REPLAY_PAGE = 500
 export const STREAM_PING_MS = 25_000
+/** A step shows its progress so often at the most. */
+export const PROGRESS_EVERY_MS = 100
+/** What a step shows of its progress at a time, as JSON; more is left out. */
+export const PROGRESS_MAX_CHARS = 8 * KIB
 
 export const MCP_TIMEOUT_DEFAULT_MS = 60_000
 /** How long a server may take to say which tools it has, before a call goes on with those it said last. */

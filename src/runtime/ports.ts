@@ -35,6 +35,8 @@ export interface StepJob {
   readonly timeoutMs: number | null
   /** What people said to what this attempt asked so far, in order; a new attempt begins without. */
   readonly answers: readonly Answer[]
+  /** Shows whoever watches the run now how far the attempt is; too much in a short time is left out, but for the last of it. */
+  progress(data: JsonObject): void
 }
 
 export type StepOutcome =

@@ -369,7 +369,14 @@ export class Runs {
     const name = `${order.round}/${order.attempt}/${order.answers}`
     if (this.#quiet || run.ordered.get(key) === name) return
     run.ordered.set(key, name)
-    this.deps.worker.execute(run, order, input => this.#post(run, input))
+    const { feed, clock, worker } = this.deps
+    const { runId, workflowId, version } = run.run.facts
+    worker.execute(run, order, {
+      answer: input => this.#post(run, input),
+      isWatched: () => feed.isWatched(workflowId),
+      progress: ({ stepId, item }, data) =>
+        feed.tell({ runId, workflowId, version, seq: run.state.seq, at: clock.now(), stepId, item, data }),
+    })
   }
 
   /**

@@ -4,13 +4,22 @@ import { type Place, stateAt, stepAt } from "../engine/place.ts"
 import { scriptScope } from "../engine/scope.ts"
 import type { RunState } from "../engine/state.ts"
 import { messageOf } from "../kernel/errors.ts"
-import type { Json } from "../kernel/json.ts"
+import type { Json, JsonObject } from "../kernel/json.ts"
 import { STEP_RESULT_MAX_BYTES } from "../kernel/limits.ts"
 import { type ActiveRun, placeKey } from "./active-run.ts"
 import type { StepExecutors, StepJob, StepOutcome } from "./ports.ts"
+import { ProgressGate } from "./progress-gate.ts"
 
 /** Bytes of a cut result that are still shown. */
 const PREVIEW_BYTES = 64 * 1024
+
+/** Who ordered an attempt. */
+export interface AttemptHost {
+  answer(input: RunInput): void
+  /** Whether somebody would see its progress. */
+  isWatched(): boolean
+  progress(who: Attempt, data: JsonObject): void
+}
 
 /** Runs the attempts that committed states order, and turns what becomes of them into inputs. */
 export class Worker {
@@ -24,20 +33,28 @@ export class Worker {
     private readonly log: { error(fields: object, message: string): void },
   ) {}
 
-  execute(run: ActiveRun, order: Execute, answer: (input: RunInput) => void): void {
+  /** `host` hears what becomes of the attempt, and before that how far it is. */
+  execute(run: ActiveRun, order: Execute, host: AttemptHost): void {
     const { place, attempt, round, answers } = order
     const abort = new AbortController()
     const key = placeKey(place)
     run.executing.set(key, abort)
     this.executing++
     const who: Attempt = { stepId: stepAt(run.state, place).path, item: place.within?.item ?? null, attempt, round, answers }
-    this.#attempt(run, place, who, abort.signal)
+    const progress = new ProgressGate(data => {
+      if (run.executing.get(key) === abort) host.progress(who, data)
+    })
+    const show = (data: JsonObject) => {
+      if (host.isWatched()) progress.show(data)
+    }
+    this.#attempt(run, place, who, abort.signal, show)
       .catch(error => this.#unexpected(run, who, error))
       .then(outcome => {
+        progress.end()
         this.executing--
         // After a cancel the place may already belong to a newer attempt.
         if (run.executing.get(key) === abort) run.executing.delete(key)
-        if (!this.#abandoned) answer(inputOf(who, outcome, this.random()))
+        if (!this.#abandoned) host.answer(inputOf(who, outcome, this.random()))
       })
   }
 
@@ -57,7 +74,13 @@ export class Worker {
     this.#abandoned = true
   }
 
-  async #attempt(run: ActiveRun, place: Place, who: Attempt, signal: AbortSignal): Promise<StepOutcome> {
+  async #attempt(
+    run: ActiveRun,
+    place: Place,
+    who: Attempt,
+    signal: AbortSignal,
+    progress: StepJob["progress"],
+  ): Promise<StepOutcome> {
     const { state } = run
     const step = stepAt(state, place)
     const executor = this.executors.get(step.type.type)
@@ -78,6 +101,7 @@ export class Worker {
       scope: () => scriptScope(state, place),
       timeoutMs: step.timeoutMs,
       answers: stateAt(state, place)?.answers ?? [],
+      progress,
     }
     return await executor.execute(job, signal)
   }

@@ -48,6 +48,7 @@ export function boot(
     return compilePlan(graph, types)
   }
   const clock = { now: () => time.now }
+  const feed = new EventFeed()
   const bootId = crypto.randomUUID()
   const runs = new Runs({
     journal,
@@ -55,7 +56,7 @@ export function boot(
     worker,
     clock,
     bootId,
-    feed: new EventFeed(),
+    feed,
     stallMs: STALL_DEFAULT_MS,
     snapshotEvery,
     ...(limits && { limits }),
@@ -82,7 +83,7 @@ export function boot(
     return await createLease({ leases, runs, bootId })(time.now)
   }
 
-  return { bootId, lease, runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
+  return { bootId, feed, lease, runs, worker, attempts, logged, start, attemptOf, planOf, wake: () => wake(time.now) }
 }
 
 export function newRun(more: Partial<RunFacts> = {}, idempotencyKey: string | null = null): NewRun {

@@ -772,6 +772,44 @@ for (const dialect of dialects) {
       })
     })
 
+    describe("the progress of a step", () => {
+      test("is shown to whoever watches, with the number of the event before it, and is never on disk", async () => {
+        const h = host()
+        const runId = await h.start({ a: [], b: ["a"] })
+        const { job, answer } = await h.attemptOf("a")
+        job.progress({ n: 0 })
+        const { workflowId } = job
+        const told: unknown[] = []
+        h.feed.subscribe(workflowId, ({ events }) => told.push(...events.map(e => `${e.event.type} ${e.seq}`)))
+        h.feed.watch(workflowId, progress => told.push(progress))
+        job.progress({ n: 1 })
+        job.progress({ n: 2 })
+        job.progress({ n: 3 })
+        answer(done())
+        await h.attemptOf("b")
+        const shown = { runId, workflowId, version: 1, seq: 2, at: time.now, stepId: "a", item: null }
+        expect(told).toEqual([{ ...shown, data: { n: 1 } }, { ...shown, data: { n: 3 } }, "step_completed 3", "step_started 4"])
+        job.progress({ n: 4 })
+        expect(told).toHaveLength(4)
+        expect(await types(runId)).toEqual(["run_started", "step_started", "step_completed", "step_started"])
+      })
+
+      test("of an attempt that nobody waits for any more is not shown", async () => {
+        const h = host()
+        const runId = await h.start({ a: [] })
+        const { job, answer } = await h.attemptOf("a")
+        const told: unknown[] = []
+        h.feed.watch(job.workflowId, ({ data }) => told.push(data))
+        job.progress({ n: 1 })
+        job.progress({ n: 2 })
+        await h.runs.send(runId, { type: "Stop", mode: "immediate", drainMs: 0, by })
+        job.progress({ n: 3 })
+        answer(done())
+        await settled()
+        expect(told).toEqual([{ n: 1 }])
+      })
+    })
+
     describe("a step outside", () => {
       test("that throws fails with a sentence of ours, not its own", async () => {
         const h = host()

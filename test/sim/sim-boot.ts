@@ -1,11 +1,11 @@
 import type { Execute } from "../../src/engine/commands.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
-import { type Place, stateAt, stepAt } from "../../src/engine/place.ts"
+import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
 import { isFinal, type RunFacts } from "../../src/engine/state.ts"
 import { AppError, messageOf } from "../../src/kernel/errors.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type ActiveRun, placeKey } from "../../src/runtime/active-run.ts"
-import { type Committed, EventFeed } from "../../src/runtime/feed.ts"
+import { type Committed, EventFeed, type StepProgress } from "../../src/runtime/feed.ts"
 import { createLease } from "../../src/runtime/loops/lease.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
 import {
@@ -18,7 +18,7 @@ import {
   type StepOutcome,
 } from "../../src/runtime/ports.ts"
 import { Runs } from "../../src/runtime/runs.ts"
-import { Worker } from "../../src/runtime/worker.ts"
+import { type AttemptHost, Worker } from "../../src/runtime/worker.ts"
 import { type ChildStart, createWorkflowCallExecutor } from "../../src/steps/workflow_call/execute.ts"
 import { isOwed } from "../engine/promises.ts"
 import type { MemoryJournal } from "./memory-journal.ts"
@@ -114,7 +114,10 @@ export class SimBoot {
       },
     }
     const feed = new EventFeed()
-    for (const workflowId of workflows.keys()) feed.subscribe(workflowId, committed => this.#frame(committed))
+    for (const workflowId of workflows.keys()) {
+      feed.subscribe(workflowId, committed => this.#frame(committed))
+      feed.watch(workflowId, progress => this.#progress(progress))
+    }
     this.worker = this.#spiedWorker(log)
     const clock = { now: () => world.now }
     const planOf = async (workflowId: string) => {
@@ -305,15 +308,26 @@ export class SimBoot {
     }
   }
 
+  /** It stands behind the last frame of its run, and its attempt is under way. */
+  #progress({ runId, seq, stepId, item }: StepProgress): void {
+    const { world } = this
+    const told = this.#told.get(runId) ?? 0
+    world.say(`${this.id} progress ${runId} ${stepId}[${item}] behind ${seq}`)
+    world.holds(world.zombies || seq === told, () => `${runId}: progress of ${stepId} behind ${seq}, told ${told}`)
+    const { state } = this.disk.runs.get(runId)!
+    const s = stateAt(state, placeOf(state.plan, stepId, item)!)
+    world.holds(world.zombies || s?.status === "running", () => `${runId}: progress of ${stepId}, which is ${s?.status}`)
+  }
+
   #spiedWorker(log: { error(fields: object, message: string): void }): Worker {
     let order: Order | null = null
     const before = (run: ActiveRun, execute: Execute) => {
       order = { ...execute, run, call: this.#ordered(run, execute) }
     }
     class SpiedWorker extends Worker {
-      override execute(run: ActiveRun, order: Execute, answer: (input: RunInput) => void): void {
+      override execute(run: ActiveRun, order: Execute, host: AttemptHost): void {
         before(run, order)
-        super.execute(run, order, answer)
+        super.execute(run, order, host)
       }
     }
     const { random } = this.world
@@ -374,6 +388,7 @@ export class SimBoot {
     )
     keys.set(call, key)
     calls.set(key, call)
+    for (let n = 0; n < 3 && this.world.random.chance(0.1); n++) job.progress({ n })
     return new Promise((answer, fail) => {
       this.attempts.push({ job, signal, order, answer, fail, call: execute && (() => void execute().then(answer, fail)) })
     })

@@ -1,6 +1,7 @@
 import type { Plan } from "../../engine/graph.ts"
 import { placeOf, planAtRoot } from "../../engine/place.ts"
 import { rfc3339 } from "../../kernel/clock.ts"
+import type { StepProgress } from "../../runtime/feed.ts"
 import type { EventBody } from "./contract.ts"
 import { eventId } from "./derived-id.ts"
 
@@ -31,6 +32,12 @@ export function eventBody(runId: string, workflowId: string, plan: Plan, e: Reco
     created_at: at,
     timestamp: at,
   }
+}
+
+/** Progress in the same shape. It is not in the journal: it has no id, and the number is that of the last event before it. */
+export function progressBody(plan: Plan, { runId, workflowId, seq, at, stepId, item, data }: StepProgress) {
+  const { id: _, ...body } = eventBody(runId, workflowId, plan, { seq, type: "step_progress", stepId, data: {}, createdAt: at })
+  return { ...body, data: { ...data, ...(item !== null && { index: item }) } }
 }
 
 /** Of the graph, or of a loop's body: there every item has the same steps. */

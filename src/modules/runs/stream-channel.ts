@@ -15,8 +15,9 @@ export interface Reader {
   close(code: number, reason: string): void
 }
 
-/** An event as readers get it. */
+/** An event, or what comes between two of them, as readers get it. */
 export interface Frame {
+  /** An event's own number; of what comes between two of them, something between theirs. */
   readonly seq: number
   readonly text: string
 }
@@ -26,6 +27,8 @@ const TOO_SLOW = 1013
 const TOO_SLOW_REASON = "too slow; connect again with after_seq"
 /** A reader that has its fill is looked at again after so long. */
 const UNTAKEN_RETRY_MS = 10
+/** So full, the channel takes nothing that may be left out. */
+const PASSING_FILL_MAX = 0.1
 /** What a reader is given in one go; one frame at least. */
 const PORTION_CHARS = 64 * 1024
 
@@ -81,6 +84,11 @@ export class Channel {
     }
     while (this.#chars > this.#maxChars) this.#shed() // again, for with a reader less the limit is lower
     this.pump.wake(this)
+  }
+
+  /** What nobody misses: it makes nobody too slow. */
+  appendIfThereIsRoom(frame: Frame): void {
+    if (this.fill < PASSING_FILL_MAX) this.append([frame])
   }
 
   closeAll(code: number, reason: string): void {

@@ -1,10 +1,10 @@
 import type { Caller } from "../../http/permission.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import { STREAM_REPLAY_PAGE } from "../../kernel/limits.ts"
-import type { Committed, EventFeed } from "../../runtime/feed.ts"
+import type { Committed, EventFeed, StepProgress } from "../../runtime/feed.ts"
 import type { PlanSource } from "../../runtime/ports.ts"
 import type { WorkflowService } from "../workflows/service.ts"
-import { eventBody } from "./event-body.ts"
+import { eventBody, progressBody } from "./event-body.ts"
 import type { RunService } from "./service.ts"
 import { Channel, type ChannelReader, type Frame, type Reader } from "./stream-channel.ts"
 import { StreamPump } from "./stream-pump.ts"
@@ -87,7 +87,13 @@ class WatchedWorkflow {
     workflowId: string,
     private readonly forget: () => void,
   ) {
-    this.#unsubscribe = deps.feed.subscribe(workflowId, committed => this.#hear(committed))
+    const endings = [
+      deps.feed.subscribe(workflowId, committed => this.#hear(committed)),
+      deps.feed.watch(workflowId, progress => this.#see(progress)),
+    ]
+    this.#unsubscribe = () => {
+      for (const end of endings) end()
+    }
   }
 
   channel(runId: string | null): Channel {
@@ -105,13 +111,26 @@ class WatchedWorkflow {
   }
 
   #hear(committed: Committed): void {
-    const channels = [this.#channels.get(null), this.#channels.get(committed.runId)].filter(channel => channel !== undefined)
+    this.#inTurn(committed.runId, async channels => {
+      const frames = await this.#write(committed)
+      for (const channel of channels) channel.append(frames)
+    })
+  }
+
+  #see(progress: StepProgress): void {
+    this.#inTurn(progress.runId, async channels => {
+      const plan = await this.deps.plans.planOf(progress.workflowId, progress.version)
+      const text = JSON.stringify(progressBody(plan, progress))
+      for (const channel of channels) channel.appendIfThereIsRoom({ seq: progress.seq + 0.5, text })
+    })
+  }
+
+  /** For those who read the run now. */
+  #inTurn(runId: string, give: (channels: readonly Channel[]) => Promise<void>): void {
+    const channels = [this.#channels.get(null), this.#channels.get(runId)].filter(channel => channel !== undefined)
     if (channels.length === 0) return
     this.#tail = this.#tail
-      .then(async () => {
-        const frames = await this.#write(committed)
-        for (const channel of channels) channel.append(frames)
-      })
+      .then(() => give(channels))
       .catch(error => {
         for (const channel of channels) channel.closeAll(INTERNAL, messageOf(error))
       })

@@ -1,5 +1,5 @@
 import { createArgumentCheck } from "../../connectors/arguments.ts"
-import type { CallContext, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
+import type { CallContext, Progress, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import type { InstanceReference, ResolvedInstance, ResolveForRun } from "../../connectors/resolve.ts"
 import { asker } from "../../kernel/asker.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
@@ -76,6 +76,7 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         timeoutMs,
         idempotencyKey: job.idempotencyKey,
         asker: asker(`tool ${instance.slug} ${tool.name}`, job),
+        onProgress: (progress: Progress) => job.progress({ ...progress }),
       }
       const call = (within: CallContext) => instance.server.call(tool.name, args, within)
       const result = deps.queued?.has(instance.slug)

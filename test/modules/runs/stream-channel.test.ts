@@ -62,6 +62,23 @@ describe("a reader of the past", () => {
 })
 
 describe("a channel", () => {
+  test("closes nobody for what may be left out, and keeps room for events", async () => {
+    const channel = new Channel(new StreamPump())
+    const slow = reader("nothing")
+    channel.begin(channel.join(slow))
+    channel.append(frames(1, 1))
+    for (let n = 0; n < 5_000; n++) channel.appendIfThereIsRoom({ seq: 1.5, text: `1.5 ${"x".repeat(8 * KIB)}` })
+    await Bun.sleep(20)
+    expect(channel.fill).toBeLessThan(0.2)
+    channel.append(frames(2, 1))
+    slow.take()
+    await until(() => {
+      slow.take()
+      return slow.texts.at(-1) === "2"
+    })
+    expect(slow.closed()).toBeNull()
+  })
+
   test("gives each reader what came since it joined, once and in order", async () => {
     const channel = new Channel(new StreamPump())
     const [early, late] = [reader(), reader()]

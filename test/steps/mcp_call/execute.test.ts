@@ -23,6 +23,7 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
   scope: () => ({}),
   timeoutMs: 5_000,
   answers: [],
+  progress: () => {},
   ...change,
 })
 
@@ -98,6 +99,16 @@ describe("the executor of mcp_call", () => {
       instanceId: "i1",
       serverUrl: "https://router.agentruntime.io/demo/mcp",
     })
+  })
+
+  test("shows how far a long call is", async () => {
+    const shown: JsonObject[] = []
+    const { run } = setUp((_, { onProgress }) => {
+      onProgress?.({ progress: 1, total: 2, message: "half" })
+      return { ok: true, value: {} }
+    })
+    await run({}, { progress: data => void shown.push(data) })
+    expect(shown).toEqual([{ progress: 1, total: 2, message: "half" }])
   })
 
   test("does not retry what only a change of the workflow can repair", async () => {
