@@ -51,7 +51,9 @@ async function run(scenario: string, revision: string): Promise<{ code: number |
   const options = ["client", "--command", `${process.execPath} ${client}`, "--scenario", scenario, "--spec-version", revision]
   const child = spawn(process.execPath, [join(suite, "dist/index.js"), ...options], { stdio: ["ignore", "pipe", "pipe"] })
   let output = ""
-  const keep = (chunk: Buffer) => void (output += chunk.toString())
+  const keep = (chunk: Buffer) => {
+    output += chunk.toString()
+  }
   child.stdout.on("data", keep)
   child.stderr.on("data", keep)
   const code = await new Promise<number | null>(resolve => child.once("close", resolve))

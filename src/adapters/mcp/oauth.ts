@@ -223,15 +223,30 @@ class SignIn implements OAuthClientProvider {
 
   state = () => this.#state
   discoveryState = () => this.#discovery
-  saveDiscoveryState = (found: OAuthDiscovery) => void (this.#discovery = { ...this.#discovery, ...found })
-  saveResourceUrl = (resource: string | URL) => void (this.#discovery = { ...this.#discovery, resource: String(resource) })
   clientInformation = () => this.#client as StoredOAuthClientInformation | undefined
-  saveClientInformation = (client: StoredOAuthClientInformation) => void (this.#client = client as OAuthClient)
+  codeVerifier = () => this.#verifier
   tokens = () => undefined
   saveTokens = () => {}
-  redirectToAuthorization = (url: URL) => void (this.#authorizeUrl = url.href)
-  saveCodeVerifier = (verifier: string) => void (this.#verifier = verifier)
-  codeVerifier = () => this.#verifier
+
+  saveDiscoveryState(found: OAuthDiscovery): void {
+    this.#discovery = { ...this.#discovery, ...found }
+  }
+
+  saveResourceUrl(resource: string | URL): void {
+    this.#discovery = { ...this.#discovery, resource: String(resource) }
+  }
+
+  saveClientInformation(client: StoredOAuthClientInformation): void {
+    this.#client = client as OAuthClient
+  }
+
+  saveCodeVerifier(verifier: string): void {
+    this.#verifier = verifier
+  }
+
+  redirectToAuthorization(url: URL): void {
+    this.#authorizeUrl = url.href
+  }
 }
 
 /** Errors of the SDK as sentences; what an authorization server says goes into them only as far as it is meant to be read. */
