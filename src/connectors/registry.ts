@@ -1,6 +1,8 @@
 import type { Egress } from "../adapters/egress/egress.ts"
 import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
+import { createGithubConnector } from "./github/connector.ts"
+import { createResendConnector } from "./resend/connector.ts"
 import { createSqliteConnector, type SqliteConnectorDeps } from "./sqlite/connector.ts"
 import { createTimeConnector } from "./time/connector.ts"
 
@@ -12,6 +14,8 @@ export interface ConnectorDeps {
 
 /** One line per connector of this executable. */
 const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
+  createGithubConnector,
+  createResendConnector,
   deps => createSqliteConnector(deps.sqlite),
   createTimeConnector,
 ]

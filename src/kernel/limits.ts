@@ -159,6 +159,13 @@ export const EGRESS_ATTEMPTS_WAITING_MAX = 20_000
 export const EGRESS_REDIRECTS_MAX = 5
 /** Shorter than most servers keep an idle connection. */
 export const EGRESS_IDLE_MAX_MS = 4_000
+/** One answer that a tool reads. A step's result is smaller still, but often only a part of an answer. */
+export const CONNECTOR_ANSWER_MAX_BYTES = 8 * MIB
+/** What is read of an answer that went wrong, for its message; and the characters of it that are told. */
+export const CONNECTOR_ERROR_MAX_BYTES = 64 * KIB
+export const CONNECTOR_MESSAGE_MAX_CHARS = 1_000
+/** Nesting of a JSON answer. */
+export const ANSWER_MAX_DEPTH = 200
 
 /** Callbacks under way at a time, in all and to one host, so that one that does not answer does not hold the others up. */
 export const CALLBACKS_PARALLEL_MAX = 16
