@@ -1,4 +1,3 @@
-import { startDeadline } from "../adapters/egress/deadline.ts"
 import type { Egress, Outgoing } from "../adapters/egress/egress.ts"
 import { bareHost, portOf } from "../adapters/egress/policy.ts"
 import { notPublic } from "../adapters/egress/ranges.ts"
@@ -35,12 +34,18 @@ export interface Answer {
 
 /** All that is done for one call, in its time: `work` gets the call with a signal that ends it. */
 export async function inTime<T>(call: ToolCall, work: (call: ToolCall) => Promise<T>): Promise<T> {
-  const late = () => new ToolFailure(`no complete answer within ${call.timeoutMs / 1_000} s`, { retryable: true, timeout: true })
-  const deadline = startDeadline(call.timeoutMs, call.signal, late)
+  const control = new AbortController()
+  const onAbort = () => control.abort(call.signal.reason)
+  const late = () =>
+    control.abort(new ToolFailure(`no complete answer within ${call.timeoutMs / 1_000} s`, { retryable: true, timeout: true }))
+  const timer = setTimeout(late, call.timeoutMs)
+  if (call.signal.aborted) onAbort()
+  else call.signal.addEventListener("abort", onAbort, { once: true })
   try {
-    return await work({ ...call, signal: deadline.signal })
+    return await work({ ...call, signal: control.signal })
   } finally {
-    deadline.end()
+    clearTimeout(timer)
+    call.signal.removeEventListener("abort", onAbort)
   }
 }
 
@@ -51,7 +56,9 @@ const EGRESS_MARGIN_MS = 1_000
 export async function exchange(egress: Egress, request: Exchange, call: ToolCall): Promise<Answer> {
   const outgoing = egress.for(call.asker)
   await refusePlainCredentials(outgoing, request)
-  const limits = { totalMs: call.timeoutMs + EGRESS_MARGIN_MS }
+  // How long the other side may think is the call's to say, too.
+  const totalMs = call.timeoutMs + EGRESS_MARGIN_MS
+  const limits = { totalMs, idleMs: totalMs }
   let hop: Exchange = request
   for (let redirects = 0; ; redirects++) {
     const { url, init } = signedIn(hop)

@@ -131,9 +131,9 @@ for (const dialect of dialects) {
         installed_instance_ids: [id],
       })
       expect(sqlite.config_schema.sqlite_max_rows).toMatchObject({ type: "number", default: 1000, required: false })
-      const github = body.servers.find((s: JsonObject) => s.slug === "github")
-      expect(github).toMatchObject({ tool_count: 30, available: false, installed_instance_ids: [] })
-      expect(github.config_schema.APIToken).toMatchObject({ required: true, secret: true })
+      const gitlab = body.servers.find((s: JsonObject) => s.slug === "gitlab")
+      expect(gitlab).toMatchObject({ tool_count: 6, available: false, installed_instance_ids: [] })
+      expect(gitlab.config_schema.APIToken).toMatchObject({ required: true, secret: true })
       const other = await get("/platform-catalog", { "x-project-id": "p2" })
       expect(other.body.servers.find((s: JsonObject) => s.slug === "sqlite").installed_instance_ids).toEqual([])
     })
@@ -204,7 +204,7 @@ for (const dialect of dialects) {
         return `${answer.status} ${answer.body.error}`
       }
       expect(await refused({ server_id: "nope" })).toStartWith("404 ")
-      expect(await refused({ server_id: "github" })).toStartWith("422 GitHub is in the catalog, but")
+      expect(await refused({ server_id: "gitlab" })).toStartWith("422 GitLab is in the catalog, but")
       expect(await refused({ server_id: "sqlite", config: { sqlite_max_row: 5 } })).toContain(
         "422 invalid configuration: sqlite_max_row is not a configuration key",
       )
@@ -365,7 +365,7 @@ for (const dialect of dialects) {
       await created()
       expect(await mcp.resolveForRun({ ...scope, serverUrl: SQLITE })).toEqual(first)
       const at = (serverUrl: string) => mcp.resolveForRun({ ...scope, serverUrl })
-      expect(await at("https://router.agentruntime.io/github/mcp")).toMatchObject({ ok: false, reason: "unknown_server" })
+      expect(await at("https://router.agentruntime.io/gitlab/mcp")).toMatchObject({ ok: false, reason: "unknown_server" })
       expect(await at("https://elsewhere.example.com/mcp")).toMatchObject({ ok: false, reason: "unknown_server" })
       expect(await at(MYSQL)).toMatchObject({
         ok: false,
