@@ -10,8 +10,10 @@ import { callbackRoutes } from "./modules/callbacks/routes.ts"
 import { egressRoutes } from "./modules/egress/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
+import { mcpConfigRoutes } from "./modules/mcp/config-routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
+import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
@@ -32,6 +34,8 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof streamRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
   Parameters<typeof mcpRoutes>[0] &
+  Parameters<typeof mcpServerRoutes>[0] &
+  Parameters<typeof mcpConfigRoutes>[0] &
   Parameters<typeof inboundWebhookRoutes>[0] &
   Parameters<typeof ingressRoutes>[0] &
   Parameters<typeof callbackRoutes>[0] &
@@ -56,6 +60,8 @@ export const api = (deps: ApiDeps) =>
     .use(taskRoutes(deps))
     .use(mcpRoutes(deps))
     .use(mcpProfileRoutes(deps))
+    .use(mcpServerRoutes(deps))
+    .use(mcpConfigRoutes(deps))
     .use(inboundWebhookRoutes(deps))
     .use(ingressRoutes(deps))
     .use(callbackRoutes(deps))

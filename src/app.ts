@@ -3,13 +3,15 @@ import { Elysia } from "elysia"
 import type { Logger } from "pino"
 import { createCron } from "./adapters/cron/croner.ts"
 import { createEgress } from "./adapters/egress/egress.ts"
+import { createMcpClients } from "./adapters/mcp/clients.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
 import { createMetrics } from "./adapters/telemetry/metrics.ts"
 import { openVault } from "./adapters/vault/open.ts"
 import { api } from "./api.ts"
-import { type Config, childEnvironment, defaultChildren, environmentOf } from "./config.ts"
+import { type Config, childEnvironment, defaultChildren, environmentOf, stdioEnvironment } from "./config.ts"
+import type { CredentialsOf } from "./connectors/credentials.ts"
 import { createConnectors } from "./connectors/registry.ts"
 import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
@@ -39,8 +41,8 @@ import { EgressService } from "./modules/egress/service.ts"
 import { createEgressAttemptStore } from "./modules/egress/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
-import type { ServerDirectory } from "./modules/mcp/remote-server.ts"
-import { createMcpService } from "./modules/mcp/service.ts"
+import { openMcpServers } from "./modules/mcp/open.ts"
+import { createMcpService, type McpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
@@ -172,12 +174,23 @@ export async function createApp(deps: AppDeps) {
     clock,
     ids,
   })
-  const mcp = createMcpService({
+  const credentialsOf: CredentialsOf = async () => ({ ok: false, message: "connections are not available in this version" })
+  const mcpClients = createMcpClients({ egress, version: deps.version })
+  const mcpServers = openMcpServers({
+    ...{ db, vault, clients: mcpClients, egress, clock, ids, publicUrl, credentialsOf, keep: artifacts.keep },
+    declared: config["mcp.stdio"],
+    baseEnv: stdioEnvironment(),
+    connectionExists: async () => false,
+    oauthOf: () => ({ accessToken: async () => null, refresh: async () => false }),
+    mcp: () => mcp,
+    workflowOf: async runId => (await runStore.findAnywhere(runId))?.workflowId ?? null,
+  })
+  const mcp: McpService = createMcpService({
     db,
     connectors,
-    directory: NO_SERVERS,
+    directory: mcpServers.directory,
     vault,
-    credentialsOf: async () => ({ ok: false, message: "connections are not available in this version" }),
+    credentialsOf,
     connectionExists: async () => false,
     overrideOf: async () => null,
     pinnedTools: (workflowId, version) => workflows.pinnedTools(workflowId, version),
@@ -268,6 +281,7 @@ export async function createApp(deps: AppDeps) {
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
+    ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -364,23 +378,13 @@ export async function createApp(deps: AppDeps) {
       await ifThereIsRoom(() => leases.release(deps.bootId))
       await ifThereIsRoom(() => access.flush())
       await ifThereIsRoom(() => webhooks.flush())
-      await Promise.all([lua.close(), sqliteChildren.close()])
+      await Promise.all([lua.close(), sqliteChildren.close(), mcpClients.close()])
       egress.close()
       await ifThereIsRoom(() => attemptLog.flush())
       await db.close()
       return inFlight
     },
   }
-}
-
-const NO_SERVERS: ServerDirectory = {
-  find: async () => null,
-  findByUrl: async () => null,
-  list: async () => [],
-  current: async server => server.tools,
-  toolServer: () => {
-    throw new Error("there are no registered servers")
-  },
 }
 
 /** Null when the disk is full. */

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path"
 import { type AllowEntry, parseAllowEntry } from "./kernel/allow-entry.ts"
 import { messageOf } from "./kernel/errors.ts"
 import { isJsonObject } from "./kernel/json.ts"
+import { badStdioServer, parseStdioServers, type StdioServer } from "./kernel/stdio-server.ts"
 
 /**
  * One setting. Its key names it everywhere: `log.level` in the file, `--log-level` on the command line,
@@ -55,6 +56,9 @@ export const SETTINGS = {
     "Variables of this server's environment that configuration profiles may read, comma-separated. Whoever edits profiles sees them.",
   ),
   "egress.keep_days": integer(90, 1, 36_500, "How long the record of a sealed instance is kept: what went out or was refused."),
+  "mcp.stdio": stdioServers(
+    "MCP servers that are programs of this machine: a table [mcp.stdio.NAME] for each, with command (a list), env, cwd, description and projects; in the environment as JSON.",
+  ),
   "lua.children": {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",
@@ -133,6 +137,14 @@ export function processEnvironment(): Readonly<Record<string, string | undefined
 /** Those of these variables that are set. */
 export function environmentOf(names: readonly string[]): ReadonlyMap<string, string> {
   return new Map(names.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+}
+
+/** What a program that the operator declared has of this one's environment: where to find programs and its own files. */
+export function stdioEnvironment(): Record<string, string> {
+  return {
+    ...Object.fromEntries(environmentOf(["PATH", "HOME", "LANG", "TZ", "USER", "USERPROFILE", "APPDATA"])),
+    ...childEnvironment(),
+  }
 }
 
 /** What a child of this program needs of the environment: where it may unpack its SQLite addon. Everything else stays out. */
@@ -235,6 +247,25 @@ function allowList(description: string): Setting<readonly AllowEntry[]> {
       return parsed.every(entry => entry !== null) ? parsed : undefined
     },
     badEntry: v => entries(v).find(entry => parse(entry) === null),
+  }
+}
+
+function stdioServers(description: string): Setting<readonly StdioServer[]> {
+  const table = (v: unknown): unknown => (typeof v === "string" ? parsedJson(v) : v)
+  return {
+    default: [],
+    description,
+    expected: 'a table of NAME = { command = [program, …], env = {…}, cwd, description, projects = ["*"] }',
+    read: v => parseStdioServers(table(v)) ?? undefined,
+    badEntry: v => badStdioServer(table(v)),
+  }
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -111,6 +111,20 @@ describe("one name everywhere", () => {
       "mcp.env_allow": ["CRM_KEY, OTHER", '["CRM_KEY", "OTHER"]', ["CRM_KEY", "OTHER"]],
       sealed: ["true", "true", true],
       "egress.keep_days": ["30", "30", 30],
+      "mcp.stdio": [
+        '{"files": {"command": ["/bin/files", "--ro"], "env": {"A": "b"}, "projects": ["acme"]}}',
+        '{ files = { command = ["/bin/files", "--ro"], env = { A = "b" }, projects = ["acme"] } }',
+        [
+          {
+            name: "files",
+            command: ["/bin/files", "--ro"],
+            env: { A: "b" },
+            cwd: null,
+            description: "",
+            projects: ["acme"],
+          },
+        ],
+      ],
       "egress.allow": [
         "ollama.lan, 10.0.0.0/8",
         '["ollama.lan", "10.0.0.0/8"]',

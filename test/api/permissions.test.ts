@@ -41,6 +41,8 @@ POST /v1/workflows/:/runs/:/tasks/:/complete
 GET /v1/workflows/:/triggers | POST /v1/workflows/:/triggers | PATCH /v1/workflows/:/triggers/: | DELETE /v1/workflows/:/triggers/:
 GET /v1/pats | POST /v1/pats | GET /v1/pats/:/reveal | DELETE /v1/pats/:
 GET /v1/mcp/platform-catalog | GET /v1/mcp/tools | GET /v1/mcp/instances | POST /v1/mcp/instances | POST /v1/mcp/instances/resolve
+GET /v1/mcp/servers | POST /v1/mcp/servers | GET /v1/mcp/servers/: | POST /v1/mcp/servers/:/discover
+POST /v1/mcp/servers/:/versions | POST /v1/mcp/servers/:/validate | POST /v1/mcp/servers/:/connections/:/validate
 GET /v1/mcp/instances/:/config-profiles | POST /v1/mcp/instances/:/config-profiles
 PATCH /v1/mcp/instances/:/config-profiles/: | POST /v1/mcp/instances/:/config-profiles/:/set-active
 POST /v1/auth/register | POST /v1/auth/login | POST /v1/auth/logout | POST /v1/auth/refresh | POST /v1/auth/verify-email

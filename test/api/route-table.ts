@@ -103,6 +103,11 @@ const instance = async (world: World, place: Place, owner: Person) => {
   const { body } = await world.call(of(owner, place), "POST", "/v1/mcp/instances", { server_id: "sqlite" })
   return { id: body.id as string, profile_id: body.active_profile_id as string }
 }
+const mcpServer = async (world: World, place: Place, owner: Person) => {
+  const wish = { name: "Tools", canonical_url: `https://${crypto.randomUUID()}.invalid/mcp` }
+  const { body } = await world.call(of(owner, place), "POST", "/v1/mcp/servers", wish)
+  return { id: body.id as string }
+}
 const instanceOnly = async (world: World, place: Place, owner: Person) => ({ id: (await instance(world, place, owner)).id })
 /** As the API makes it: what `patOf` makes was given out already, and cannot be revealed. */
 const pat = async (world: World, place: Place, { userId }: Person) => {
@@ -456,6 +461,84 @@ export const ROUTES: readonly RouteCase[] = [
   // MCP (§8)
   { route: "GET /v1/mcp/platform-catalog", asked: "project_contributor", scopes: MCP_READ, status: 200 },
   { route: "GET /v1/mcp/tools", asked: "project_contributor", scopes: MCP_READ, status: 200 },
+  { route: "GET /v1/mcp/servers", asked: "project_contributor", scopes: MCP_READ, status: 200 },
+  {
+    route: "POST /v1/mcp/servers",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    body: () => ({ name: "Tools", canonical_url: `https://${crypto.randomUUID()}.invalid/mcp` }),
+    status: 201,
+  },
+  {
+    route: "GET /v1/mcp/servers/:id",
+    asked: "project_contributor",
+    scopes: MCP_READ,
+    ids: mcpServer,
+    status: 200,
+    ofTenant: true,
+  },
+  {
+    route: "PATCH /v1/mcp/servers/:id",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: mcpServer,
+    body: () => ({ description: "Ours" }),
+    status: 200,
+    ofTenant: true,
+  },
+  {
+    route: "DELETE /v1/mcp/servers/:id",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: mcpServer,
+    status: 204,
+    ofTenant: true,
+  },
+  {
+    // Nobody answers there.
+    route: "POST /v1/mcp/servers/:id/discover",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: mcpServer,
+    body: () => ({}),
+    status: 422,
+    ofTenant: true,
+  },
+  {
+    route: "GET /v1/mcp/servers/:id/versions",
+    asked: "project_contributor",
+    scopes: MCP_READ,
+    ids: mcpServer,
+    status: 200,
+    ofTenant: true,
+  },
+  {
+    route: "POST /v1/mcp/servers/:id/versions",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: mcpServer,
+    body: () => ({ tools: [{ name: "find", description: "Finds.", input_schema: { type: "object" } }], config_schema: {} }),
+    status: 201,
+    ofTenant: true,
+  },
+  {
+    route: "POST /v1/mcp/servers/:id/validate",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: mcpServer,
+    body: () => ({}),
+    status: 200,
+    ofTenant: true,
+  },
+  {
+    route: "POST /v1/mcp/servers/:id/connections/:connection_id/validate",
+    asked: "project_contributor",
+    scopes: MCP_WRITE,
+    ids: async (...made) => ({ ...(await mcpServer(...made)), connection_id: crypto.randomUUID() }),
+    status: 404,
+    ofTenant: true,
+  },
+  { route: "POST /mcp/config", asked: "signed", scopes: "any", body: () => ({}), status: 401 },
   { route: "GET /v1/mcp/instances", asked: "project_contributor", scopes: MCP_READ, status: 200 },
   {
     route: "POST /v1/mcp/instances",

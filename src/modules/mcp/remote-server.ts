@@ -9,7 +9,7 @@ export type AuthMode = (typeof AUTH_MODES)[number]
 
 /** A tool server that is no connector of ours: registered by the workspace, or declared by the operator. */
 export interface RegisteredServer {
-  /** What instances keep as their `server_id`; of an operator's server its address. */
+  /** What instances keep as their `server_id`; `stdio:NAME` of an operator's server. */
   readonly id: string
   /** Its name for graphs and people: lower case with underscores. */
   readonly service: string
@@ -39,7 +39,8 @@ export interface Bridge {
 
 /** How a project uses a server, at the moment of a call. */
 export interface ServerWiring {
-  readonly instanceId: string
+  /** Null: a connection is tried for no instance yet. */
+  readonly instanceId: string | null
   /** The effective values, secrets included. */
   readonly config: JsonObject
   /** The connection bound to the instance: an `oauth` server takes its tokens from it. */

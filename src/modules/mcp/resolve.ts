@@ -9,6 +9,7 @@ import type {
 import { asker } from "../../kernel/asker.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import type { Ids } from "../../kernel/ids.ts"
+import type { JsonObject } from "../../kernel/json.ts"
 import { MCP_RESOLVED_KEPT_MAX, MCP_RESOLVED_KEPT_MS, MCP_TOOLS_TIMEOUT_MS, NAME_MAX_CHARS } from "../../kernel/limits.ts"
 import { Recent } from "../../storage/recent.ts"
 import type { KnownServer, KnownServers } from "./known-servers.ts"
@@ -33,6 +34,12 @@ export interface FoundInstance extends InstanceWithProfile {
   readonly server: KnownServer
   /** How it was found: named, the project's, or made just now. */
   readonly source: "step" | "project" | "created"
+}
+
+/** An instance with the values that its tools are called with, secrets included. */
+export interface WiredInstance extends FoundInstance {
+  readonly config: JsonObject
+  readonly connectionId: string | null
 }
 
 /** Which instance serves an address or an id, for one project (contract G-24), and with what it is called. */
@@ -75,7 +82,20 @@ export class Resolver {
 
   async #resolve(reference: InstanceReference): Promise<ResolvedInstance | UnresolvedInstance> {
     const found = await this.find(reference, "create")
-    if (!found.ok) return found
+    const wired = found.ok ? await this.#wired(reference, found) : found
+    if (!wired.ok) return wired
+    const { instance, server, config, connectionId } = wired
+    const opened = await server.open({ instanceId: instance.id, config, connectionId }, toolsAsking(reference, instance))
+    return { ok: true, instanceId: instance.id, slug: server.slug, server: opened, config, connectionId }
+  }
+
+  /** With what an instance is called. Its server is not asked: it may be the one that wants to know. */
+  async wired(reference: InstanceReference & { readonly instanceId: string }): Promise<WiredInstance | UnresolvedInstance> {
+    const found = await this.#byId(reference, reference.instanceId)
+    return found.ok ? await this.#wired(reference, found) : found
+  }
+
+  async #wired(reference: InstanceReference, found: FoundInstance): Promise<WiredInstance | UnresolvedInstance> {
     const { instance, profile, server } = found
     const missing = profile ? missingIn(server.configSchema, profile) : []
     const { workflowId } = reference
@@ -88,9 +108,7 @@ export class Resolver {
     const wiring: Wiring & Scope = profile ?? { ...reference, config: {}, sourceSpec: {} }
     const values = await this.deps.values.read(server.configSchema, wiring, override)
     if (!values.ok) return unresolved("no_instance", `the instance ${instance.name} cannot be used: ${values.message}`)
-    const { config, connectionId } = values
-    const opened = await server.open({ instanceId: instance.id, config, connectionId }, toolsAsking(reference, instance))
-    return { ok: true, instanceId: instance.id, slug: server.slug, server: opened, config, connectionId }
+    return { ...found, config: values.config, connectionId: values.connectionId }
   }
 
   async #byId(scope: Scope, instanceId: string): Promise<FoundInstance | UnresolvedInstance> {

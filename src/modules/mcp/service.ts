@@ -76,6 +76,8 @@ export interface McpService {
   resolve(caller: Caller, request: ResolveRequest): Promise<ResolutionBody>
   /** For the runtime: makes an instance where none is there and no configuration is needed. */
   readonly resolveForRun: ResolveForRun
+  /** With what an instance is called, without opening its server. */
+  readonly wired: Resolver["wired"]
   readonly profiles: ProfileService
   readonly servers: KnownServers
   readonly drifts: ToolDrifts
@@ -143,6 +145,7 @@ export function createMcpService(deps: McpDeps): McpService {
     drifts: new ToolDrifts({ ...deps, servers, resolver }),
     changed,
     resolveForRun: resolver.forRun,
+    wired: reference => resolver.wired(reference),
     async catalog(scope) {
       const { items } = await store.listInstances(scope, { limit: INSTANCES_MAX, offset: 0 })
       return CATALOG.map(adapter => ({
