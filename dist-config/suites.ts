@@ -3,6 +3,7 @@ import { join, sep } from "node:path"
 import { prepareAssets } from "./assets.ts"
 import { buildExecutable, buildFailure } from "./build.ts"
 import { nothing, readJunit, sum, type Tally } from "./junit.ts"
+import { findNoNetwork } from "./no-network.ts"
 import { repository } from "./repository.ts"
 
 /** One phase of `npm test`. Fast ones come first, so that the usual mistake shows within seconds. */
@@ -12,6 +13,8 @@ interface Suite {
   readonly owns?: (path: string) => boolean
   readonly perTestMs: number
   readonly needsExecutable: boolean
+  /** Runs where there is no network but loopback, on machines that can do that: what needs another would not pass. */
+  readonly withoutNetwork?: true
 }
 
 const OWN_FOLDER = /^test\/(structure|sim|e2e|browser)\//
@@ -22,7 +25,7 @@ const SUITES: readonly Suite[] = [
   { name: "check", perTestMs: 0, needsExecutable: false },
   { name: "unit", owns: path => !OWN_FOLDER.test(path), perTestMs: 20_000, needsExecutable: false },
   { name: "sim", owns: inFolder("sim"), perTestMs: 300_000, needsExecutable: false },
-  { name: "e2e", owns: inFolder("e2e"), perTestMs: 120_000, needsExecutable: true },
+  { name: "e2e", owns: inFolder("e2e"), perTestMs: 120_000, needsExecutable: true, withoutNetwork: true },
   { name: "browser", owns: inFolder("browser"), perTestMs: 120_000, needsExecutable: true },
 ]
 
@@ -117,6 +120,13 @@ async function runTests(
       return { ...nothing, failed: [`the executable for ${suite.name} could not be built`] }
     }
   }
+  let bun: readonly string[] = [process.execPath]
+  if (suite.withoutNetwork) {
+    const { command, why } = findNoNetwork()
+    print(command ? "in a network namespace with nothing but loopback" : `with the machine's network: ${why}`)
+    env[command ? "AGENTRUNTIME_TEST_NO_NETWORK" : "AGENTRUNTIME_TEST_NETWORK_BECAUSE"] = command ? "1" : why
+    bun = command ?? bun
+  }
   const report = join(repository, ".cache", "junit", `${suite.name}.xml`)
   mkdirSync(join(report, ".."), { recursive: true })
   rmSync(report, { force: true })
@@ -126,7 +136,7 @@ async function runTests(
   const narrowed = request.options.length > 0
   const options = narrowed ? ["--pass-with-no-tests", ...request.options] : []
   const args = ["test", "--no-orphans", `--timeout=${suite.perTestMs}`, ...reporter, ...options, ...paths]
-  const { code, reasons } = await run(args, env)
+  const { code, reasons } = await run(args, env, bun)
   const tally = existsSync(report) ? readJunit(readFileSync(report, "utf8")) : nothing
   // A file that fails to load is no test case, and a crash leaves no report: the exit code still tells.
   const outside =
@@ -150,8 +160,12 @@ interface Ended {
 }
 
 /** Runs our own Bun with its output passed on as it comes, and notes the lines `skipped: <why>`. */
-async function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
-  const child = Bun.spawn([process.execPath, ...args], {
+async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  bun: readonly string[] = [process.execPath],
+): Promise<Ended> {
+  const child = Bun.spawn([...bun, ...args], {
     cwd: repository,
     env: { ...ownEnvironment(), ...env },
     stdin: "ignore",

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { type Config, ConfigError, flagOf, processEnvironment, readConfig, SETTINGS, type SettingKey } from "../config.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
 import { sqliteCode } from "../storage/sqlite/errors.ts"
+import { airgap } from "./airgap.ts"
 import { doctor } from "./doctor.ts"
 import { type InitOptions, init } from "./init.ts"
 import { EXIT_STORAGE } from "./instance.ts"
@@ -61,8 +62,9 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 
   withSettings(program.command("doctor").description("check whether the instance can run here, and say what to do if not"))
     .option("--json", "print one line of JSON")
+    .option("--airgap", "list what the instance would reach, and fail unless it is sealed and all of that is allowed")
     .action(async options => {
-      code = await doctor(configOf(options), options)
+      code = await (options.airgap ? airgap : doctor)(configOf(options), options)
     })
 
   program

@@ -123,7 +123,10 @@ export class Server {
   stderr = ""
 
   constructor(home: Home, args: readonly string[], options: RunOptions) {
-    const command = [...(options.under ?? []), home.executable, "serve", "--data", home.data, "--port", "0", ...args]
+    // Sealed, unless a test says otherwise: nothing that the executable does by itself may need more than is allowed.
+    const sealed = args.some(arg => arg.startsWith("--sealed")) ? [] : ["--sealed"]
+    const serve = [home.executable, "serve", "--data", home.data, "--port", "0", ...sealed, ...args]
+    const command = [...(options.under ?? []), ...serve]
     this.#child = Bun.spawn(command, {
       cwd: home.folder,
       env: home.environment(options.env),

@@ -1,0 +1,126 @@
+import { readMasterKey } from "../adapters/vault/master-key.ts"
+import { unseal } from "../adapters/vault/seal.ts"
+import type { Config } from "../config.ts"
+import { findAdapter, slugOfUrl } from "../connectors/catalog.ts"
+import { isJsonObject, type Json } from "../kernel/json.ts"
+import { sourcesOf, vaultNameOf } from "../modules/mcp/wiring.ts"
+import { type ReachRows, secretKey, type WiredInstance } from "../storage/inspect-reach.ts"
+import { type Address, addressesIn, addressOf } from "./address-in.ts"
+
+/** Where an instance may go, and what would lead it there. */
+export interface Reach {
+  readonly hosts: readonly { readonly address: Address; readonly why: string }[]
+  /** Sentences about what may lead outside and could not be read. */
+  readonly unknown: readonly string[]
+}
+
+/** What connectors call whose configuration names no address of its own. */
+const VENDORS: ReadonlyMap<string, string> = new Map([
+  ["github", "https://api.github.com"],
+  ["resend", "https://api.resend.com"],
+])
+
+export interface ReachDeps {
+  readonly config: Config
+  readonly publicUrl: string
+  readonly keyFile: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** Everything that is configured, stored or written into a workflow and names a host. Nothing is asked of the network. */
+export function reachOf(rows: ReachRows, deps: ReachDeps): Reach {
+  const hosts: { address: Address; why: string }[] = []
+  const unknown: string[] = []
+  const add = (addresses: readonly Address[], why: string) => hosts.push(...addresses.map(address => ({ address, why })))
+
+  for (const { name, url, bridge } of rows.servers) {
+    add(addressesIn(url), `MCP server ${name}`)
+    for (const text of textsIn(bridge)) add(addressesIn(text), `bridge of the MCP server ${name}`)
+  }
+  const open = opener(rows, deps.keyFile)
+  for (const instance of rows.instances) {
+    const why = `instance ${instance.name} of ${instance.slug}`
+    const { values, closed } = valuesOf(instance, open, deps.environment)
+    unknown.push(...closed.map(sentence => `${why}: ${sentence}`))
+    const named = [...values].flatMap(([key, value]) => configured(key, value, values))
+    const vendor = VENDORS.get(instance.slug)
+    add(named.length === 0 && vendor !== undefined ? addressesIn(vendor) : named, why)
+  }
+  for (const { name, provider, metadata } of rows.connections)
+    for (const text of textsIn(metadata)) add(addressesIn(text), `connection ${name} (${provider})`)
+  for (const url of rows.callbacks) add(addressesIn(url), "callback of a run")
+  for (const { name, graph } of rows.graphs)
+    for (const text of textsOfCalls(graph)) if (!inProcess(text, deps.publicUrl)) add(addressesIn(text), `workflow ${name}`)
+  return { hosts, unknown }
+}
+
+type Open = (tenantId: string, name: string) => string | null
+
+/** Opens secrets as the vault does, and changes nothing. */
+function opener(rows: ReachRows, keyFile: string): Open {
+  if (rows.secrets.size === 0) return () => null
+  const master = readMasterKey(keyFile)
+  return (tenantId, name) => {
+    const secret = rows.secrets.get(secretKey(tenantId, name))
+    const key = secret && unseal(master.bytes, secret.wrappedKey, ["data-key", tenantId])
+    return (key && unseal(key, secret.sealed, ["secret", tenantId, name])?.toString("utf8")) ?? null
+  }
+}
+
+/** What a tool of the instance would be called with; sentences for what cannot be known here. */
+function valuesOf(instance: WiredInstance, open: Open, environment: ReachDeps["environment"]) {
+  const schema = findAdapter(instance.slug)?.configSchema ?? {}
+  const defaults = Object.entries(schema).flatMap(([key, field]) =>
+    field.default === undefined ? [] : [[key, field.default] as const],
+  )
+  const values = new Map<string, Json>([...defaults, ...Object.entries(instance.config)])
+  const closed: string[] = []
+  for (const [key, source] of sourcesOf(instance)) {
+    const { tenantId } = instance
+    switch (source.source) {
+      case "literal":
+        values.set(key, source.value)
+        continue
+      case "env": {
+        const value = environment[source.name]
+        if (value === undefined) closed.push(`${key} comes from the variable ${source.name}, which is not set here`)
+        else values.set(key, value)
+        continue
+      }
+      case "vault":
+      case "connection": {
+        const name = source.source === "vault" ? vaultNameOf(source.path) : `connection:${source.connectionId}:${source.key}`
+        const value = name === null ? null : open(tenantId, name)
+        if (value === null) closed.push(`the secret behind ${key} is not there or cannot be opened`)
+        else values.set(key, value)
+      }
+    }
+  }
+  return { values, closed }
+}
+
+/** What one value of a configuration leads to. Keys that end in `_host` or `_addr` hold bare hosts; others whole addresses. */
+function configured(key: string, value: Json, all: ReadonlyMap<string, Json>): readonly Address[] {
+  if (typeof value !== "string") return []
+  const [, stem] = /^(.*)_host$/i.exec(key) ?? []
+  if (stem !== undefined) return addressOf(value, Number(all.get(`${stem}_port`) ?? 0))
+  return /_addr$/i.test(key) ? addressOf(value, 6379) : addressesIn(value)
+}
+
+function inProcess(text: string, publicUrl: string): boolean {
+  const slug = slugOfUrl(text, publicUrl)
+  return slug !== null && findAdapter(slug) !== undefined
+}
+
+/** All texts of the steps that call tools, in loops as well. A template leads where its input says: that cannot be listed. */
+function textsOfCalls(value: Json): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(textsOfCalls)
+  if (!isJsonObject(value)) return []
+  return value.type === "mcp_call" ? textsIn(value) : Object.values(value).flatMap(textsOfCalls)
+}
+
+function textsIn(value: Json | null): readonly string[] {
+  if (typeof value === "string") return [value]
+  if (Array.isArray(value)) return value.flatMap(textsIn)
+  return isJsonObject(value) ? Object.values(value).flatMap(textsIn) : []
+}

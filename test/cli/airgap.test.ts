@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { openVault } from "../../src/adapters/vault/open.ts"
+import { addressesIn } from "../../src/cli/address-in.ts"
+import { airgapReport } from "../../src/cli/airgap.ts"
+import { type Config, readConfig } from "../../src/config.ts"
+import { canonicalUrl } from "../../src/connectors/catalog.ts"
+import type { Json, JsonObject } from "../../src/kernel/json.ts"
+import { vaultNameOf, vaultPath } from "../../src/modules/mcp/wiring.ts"
+import { VaultStore } from "../../src/storage/vault-store.ts"
+import { openWorld, type World } from "../helpers/app.ts"
+
+describe("an address in a text", () => {
+  test.each([
+    ["https://api.example.com/v1?key=s3cr3t", ["https api.example.com 443"]],
+    ["http://me:pw@tools.test:8080/", ["http tools.test 8080"]],
+    ["postgres://app:p%40ss@db.internal/app?sslmode=require", ["tcp db.internal 5432"]],
+    ["postgresql://app:p/w@db.internal:6432,[fd00::7]:5433/app", []],
+    ["postgresql://app:pw@db.internal:6432,[fd00::7]:5433/app", ["tcp db.internal 6432", "tcp fd00::7 5433"]],
+    ["mongodb+srv://u:p@cluster0.example.net/db", ["tcp cluster0.example.net 27017"]],
+    ["rediss://:pw@cache:6380/0", ["tcp cache 6380"]],
+    ["app:pw@tcp(db.internal:3307)/app", ["tcp db.internal 3307"]],
+    ["host=db.internal user=app port=6432 password='a b'", ["tcp db.internal 6432"]],
+    ["host=/var/run/postgresql user=app", []],
+    ["http://{{input.host}}/x", []],
+    ["ghp_s3cr3ttoken", []],
+    ["", []],
+  ])("%s", (text, wanted) => {
+    expect(addressesIn(text).map(a => `${a.protocol} ${a.host} ${a.port}`)).toEqual(wanted)
+  })
+})
+
+const CANARY = "s3cr3t-canary"
+
+describe("doctor --airgap", () => {
+  let world: World
+  beforeAll(async () => {
+    world = await openWorld()
+    await wired("postgres", "crm", { postgres_dsn: `postgres://app:${CANARY}@db.internal:6432/crm` })
+    await wired("mysql", "shop", { mysql_password: CANARY }, { mysql_host: "10.1.2.3", mysql_database: "shop" })
+    await wired("sqlite", "notes", {})
+    await world.workflow(
+      {
+        steps: [
+          { id: "a", type: "mcp_call", tool_name: "sqlite_query", server_url: "https://router.agentruntime.io/sqlite/mcp" },
+          {
+            id: "b",
+            type: "human_task",
+            name: "B",
+            task_type: "approval",
+            task_payload: { title: "See https://wiki.example.com/" },
+          },
+          {
+            id: "c",
+            type: "mcp_call",
+            tool_name: "http_request",
+            server_url: "https://router.agentruntime.io/http/mcp",
+            args: { url: `https://api.example.com/${CANARY}?q={{input.q}}` },
+          },
+        ],
+      },
+      { publish: false },
+    )
+    const ask = { steps: [{ id: "ask", type: "human_task", name: "Ask", task_type: "approval", task_payload: { title: "?" } }] }
+    await world.start(await world.workflow(ask), { callback_url: `https://ended.example.com/${CANARY}` })
+    const { mcpServers } = world.db.tables
+    const server = { id: "s1", tenantId: "acme", name: "Tickets", service: "tickets", description: "", mode: "third_party" }
+    const whole = {
+      ...server,
+      authMode: "none",
+      status: "active" as const,
+      statusReason: null,
+      bridge: null,
+      activeVersionId: null,
+    }
+    const times = { lastValidation: null, lastValidatedAt: null, createdBy: "u1", createdAt: 1, updatedAt: 1 }
+    await world.db.write(tx => tx.insert(mcpServers).values({ ...whole, ...times, canonicalUrl: "http://tickets.lan:9000/mcp" }))
+  })
+  afterAll(() => world.close())
+
+  /** An instance with one active profile; its secrets in the vault, as the API puts them there. */
+  async function wired(slug: string, name: string, secrets: Record<string, string>, config: JsonObject = {}) {
+    const { mcpInstances, mcpConfigProfiles } = world.db.tables
+    const rows = new VaultStore(world.db)
+    const vault = await openVault({ keyFile: world.deps.directory.masterKey, rows, clock: { now: Date.now } })
+    const place = { tenantId: "acme", projectId: world.places.first.project }
+    const [id, profileId] = [crypto.randomUUID(), crypto.randomUUID()]
+    const times = { createdAt: Date.now(), updatedAt: Date.now() }
+    const sourceSpec: Record<string, Json> = {}
+    for (const [key, value] of Object.entries(secrets)) {
+      sourceSpec[key] = { source: "vault", path: vaultPath(profileId, key) }
+      await vault.put("acme", vaultNameOf(vaultPath(profileId, key)) ?? "", value)
+    }
+    const server = { serverId: slug, serverSlug: slug, serverUrl: canonicalUrl(slug), status: "active" }
+    const profile = { id: profileId, instanceId: id, ...place, name: "default", active: true, config, sourceSpec, ...times }
+    await world.db.write(async tx => {
+      await tx.insert(mcpInstances).values({ id, ...place, ...server, name, ...times })
+      await tx.insert(mcpConfigProfiles).values(profile)
+    })
+  }
+
+  const report = (flags: object) => {
+    const config: Config = readConfig({ flags: { data: world.deps.config.data, ...flags }, environment: {} })
+    const whole = airgapReport(config)
+    expect(JSON.stringify(whole)).not.toContain(CANARY)
+    return { ...whole, shown: whole.hosts.map(h => `${h.verdict} ${h.protocol} ${h.host}:${h.port} ${h.entry ?? ""}`.trim()) }
+  }
+  const OPEN = "10.0.0.0/8,db.internal:6432,tickets.lan,api.example.com,ended.example.com:443"
+
+  test("lists every host that something leads to, with who does and the entry that opens it", () => {
+    const { ok, hosts, shown, problems } = report({ sealed: true, "egress.allow": OPEN })
+    expect(shown).toEqual([
+      "allowed http tickets.lan:9000 tickets.lan",
+      "allowed tcp db.internal:6432 db.internal:6432",
+      "allowed tcp 10.1.2.3:3306 10.0.0.0/8",
+      "allowed https ended.example.com:443 ended.example.com:443",
+      "allowed https api.example.com:443 api.example.com",
+    ])
+    expect(hosts.map(host => host.why)).toEqual([
+      ["MCP server Tickets"],
+      ["instance crm of postgres"],
+      ["instance shop of mysql"],
+      ["callback of a run"],
+      ["workflow nightly"],
+    ])
+    expect([ok, problems]).toEqual([true, []])
+  })
+
+  test("fails with a sentence for each that a sealed instance would refuse", () => {
+    const { ok, shown, problems } = report({ sealed: true, "egress.allow": "10.0.0.0/8,tickets.lan" })
+    expect(ok).toBe(false)
+    expect(shown.filter(line => line.startsWith("refused"))).toEqual([
+      "refused tcp db.internal:6432",
+      "refused https ended.example.com:443",
+      "refused https api.example.com:443",
+    ])
+    expect(problems[0]).toBe(
+      'instance crm of postgres: would be refused: db.internal:6432 is not on the allow-list, and this instance is sealed; the operator can allow it with the setting egress.allow = "db.internal:6432"',
+    )
+    expect(problems).toHaveLength(3)
+  })
+
+  test("fails when the instance is not sealed, and names what it would reach in public", () => {
+    const { ok, shown, problems } = report({ "egress.allow": OPEN.replace("api.example.com,", "") })
+    expect(ok).toBe(false)
+    expect(shown.at(-1)).toBe("public https api.example.com:443")
+    expect(problems).toEqual([
+      "this instance is not sealed, so any public address can be reached; start it with --sealed",
+      "workflow nightly: https api.example.com:443 is reached over the public network",
+    ])
+  })
+
+  test("fails when a secret that names a host cannot be opened, as then not all is listed", async () => {
+    const { vaultSecrets } = world.db.tables
+    const rows = await world.db.read.select().from(vaultSecrets)
+    await world.db.write(tx => tx.update(vaultSecrets).set({ sealed: Buffer.alloc(64) }))
+    expect(report({ sealed: true, "egress.allow": OPEN }).problems).toContain(
+      "instance crm of postgres: the secret behind postgres_dsn is not there or cannot be opened",
+    )
+    await world.db.write(async tx => {
+      await tx.delete(vaultSecrets)
+      await tx.insert(vaultSecrets).values(rows)
+    })
+  })
+
+  test("of a data directory that was never started lists nothing", () => {
+    const config = readConfig({ flags: { data: `${world.deps.config.data}-none`, sealed: true }, environment: {} })
+    expect(airgapReport(config)).toEqual({ ok: true, sealed: true, allow: [], hosts: [], problems: [] })
+  })
+})
