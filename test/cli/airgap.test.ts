@@ -54,7 +54,7 @@ describe("doctor --airgap", () => {
             type: "mcp_call",
             tool_name: "http_request",
             server_url: "https://router.agentruntime.io/http/mcp",
-            args: { url: `https://api.example.com/${CANARY}?q={{input.q}}` },
+            tool_args: { url: `https://api.example.com/${CANARY}?q={{input.q}}` },
           },
         ],
       },
