@@ -156,7 +156,12 @@ function taskCompleted(state: RunState, event: Extract<RunEvent, { type: "human_
   return change(state, event, (s, step) =>
     step.type.runs === "person"
       ? { ...s, task: null, rejected: !approved }
-      : { ...s, task: null, status: isHeld(state) ? "waiting" : "running", answers: [...s.answers, { approved, result }] },
+      : {
+          ...s,
+          task: null,
+          status: isHeld(state) ? "waiting" : "running",
+          answers: [...s.answers, { approved, result, asked: s.task?.payload ?? null }],
+        },
   )
 }
 

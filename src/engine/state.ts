@@ -84,6 +84,8 @@ export interface PendingTask {
 export interface Answer {
   readonly approved: boolean
   readonly result: JsonObject
+  /** What the person was shown: a word on one thing is none on what an executor would do now instead. */
+  readonly asked: Json
 }
 
 /** What a run was started with. Never changes. */

@@ -74,7 +74,7 @@ describe("a step that asks in the middle of an attempt", () => {
     })
     expect(stepOf(decision.state, "a")).toMatchObject({
       ...{ status: "running", attempt: 1, rejected: false },
-      answers: [{ approved: false, result: { why: "too risky" } }],
+      answers: [{ approved: false, result: { why: "too risky" }, asked: { title: "Really?" } }],
     })
     expect(commands(run, decision.state)).toEqual([
       { type: "execute", place: { within: null, index: 0 }, attempt: 1, round: 0, answers: 1 },
@@ -85,15 +85,15 @@ describe("a step that asks in the middle of an attempt", () => {
   test("may ask one thing after another, and finds all it was told before, in order", () => {
     const run = after(
       started({ a: [] }),
-      asked("a"),
+      asked("a", { payload: { title: "first" } }),
       approved("a|1.1", { n: 1 }),
-      asked("a", { answers: 1 }),
+      asked("a", { answers: 1, payload: { title: "second" } }),
       rejected("a|1.2", { n: 2 }),
     )
 
     expect(stepOf(run, "a").answers).toEqual([
-      { approved: true, result: { n: 1 } },
-      { approved: false, result: { n: 2 } },
+      { approved: true, result: { n: 1 }, asked: { title: "first" } },
+      { approved: false, result: { n: 2 }, asked: { title: "second" } },
     ])
     expect(commands(null, run)).toMatchObject([{ type: "execute", attempt: 1, answers: 2 }])
     expect(told(when(run, knowing(2, succeeded("a"))))).toEqual(["step_completed a", "state_changed completed"])

@@ -192,7 +192,12 @@ function randomAnswer(random: Random, state: RunState, attempt: Ordered, host: H
   const { type, ...of } = attempt
   if (type === "workflow_call" && random.chance(0.7)) return { type: "ChildStarted", ...of, childRunId: host.newChild() }
   if (random.chance(0.25)) return failure(random, of)
-  if (random.chance(0.2)) return asked(of.stepId, { ...of, expiresInMs: random.chance(0.3) ? random.below(20_000) : null })
+  if (random.chance(0.2))
+    return asked(of.stepId, {
+      ...of,
+      payload: { n: random.below(100) },
+      expiresInMs: random.chance(0.3) ? random.below(20_000) : null,
+    })
   return { type: "StepSucceeded", ...of, result: randomResult(random, state, type) }
 }
 

@@ -5,6 +5,7 @@ import { evolve } from "../../src/engine/evolve.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
 import { type Answer, isFinal, isHeld, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import type { Json } from "../../src/kernel/json.ts"
 import { answered, at, childEnded, clock, created, resume, STALL, start, stopNow, summary } from "./machine.ts"
 import {
   check,
@@ -39,6 +40,8 @@ export class WatchedRun {
   readonly outcomes = new Set<string>()
   /** What people said to the last attempt of each step. */
   readonly told = new Map<string, readonly Answer[]>()
+  /** What people were shown, by task. */
+  readonly questions = new Map<string, Json>()
   children = 0
   now = at(0)
 
@@ -176,13 +179,16 @@ export class WatchedRun {
 
   /** Nobody is asked the same twice, and what an attempt was told is what people said to it, in order. */
   checkTask(event: RunEvent): void {
-    if (event.type === "human_task_created") this.outcome(`task ${event.data.task_id}`)
+    if (event.type === "human_task_created") {
+      this.outcome(`task ${event.data.task_id}`)
+      this.questions.set(event.data.task_id, event.data.task_payload)
+    }
     if (!("stepId" in event)) return
     const place = `${event.stepId}[${event.data.index}]`
     if (event.type === "step_started") this.told.set(place, [])
     if (event.type !== "human_task_completed" || event.data.result === undefined) return
-    const { approved, result } = event.data
-    this.told.set(place, [...this.told.get(place)!, { approved, result }])
+    const { approved, result, task_id } = event.data
+    this.told.set(place, [...this.told.get(place)!, { approved, result, asked: this.questions.get(task_id)! }])
   }
 
   checkAnswers(): void {

@@ -51,7 +51,8 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "isHeld(before) ? released(before) : before",
     "isHeld(before) ? before : before",
   ),
-  fault("evolve.ts", "only the last answer is kept", "[...s.answers, { approved, result }]", "[{ approved, result }]"),
+  fault("evolve.ts", "only the last answer is kept", "[...s.answers, { approved", "[{ approved"),
+  fault("evolve.ts", "what was asked is forgotten", "s.task?.payload ?? null", "null"),
   fault("evolve.ts", "answers outlive their attempt", "task: null, answers: PENDING.answers }", "task: null }"),
   fault("evolve.ts", "a task outlives its step", "{ retryAt: null, task: null, answers", "{ retryAt: null, answers"),
   fault(

@@ -3,7 +3,7 @@ import { evolve } from "../../src/engine/evolve.ts"
 import type { Plan } from "../../src/engine/graph.ts"
 import { placeOf, stateAt } from "../../src/engine/place.ts"
 import { type Answer, initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
-import { isJsonObject } from "../../src/kernel/json.ts"
+import { isJsonObject, type Json } from "../../src/kernel/json.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import type { NewRun, RunHeader, Snapshot, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
 import { summary } from "../engine/machine.ts"
@@ -20,6 +20,7 @@ export class StoredRun {
   readonly #everTasks = new Set<string>()
   /** By place. */
   readonly #lastTasks = new Map<string, string>()
+  readonly #lastQuestions = new Map<string, Json>()
   /** How tasks ended, where it was not by being given up. */
   readonly #ends = new Map<string, "completed" | "expired">()
   readonly #answers = new Map<string, readonly Answer[]>()
@@ -87,12 +88,18 @@ export class StoredRun {
     const place = `${event.stepId}[${event.data.index ?? null}]`
     const answers = this.#answers.get(place) ?? []
     if (event.type === "step_started") this.#answers.set(place, [])
-    if (event.type === "human_task_created") this.#lastTasks.set(place, event.data.task_id)
+    if (event.type === "human_task_created") {
+      this.#lastTasks.set(place, event.data.task_id)
+      this.#lastQuestions.set(place, event.data.task_payload)
+    }
     if (event.type === "human_task_completed") this.#ends.set(event.data.task_id, "completed")
     if ("failure_code" in event.data && event.data.failure_code === "HUMAN_TASK_FAILED" && "attempt" in event.data)
       this.#ends.set(this.#lastTasks.get(place) ?? "", "expired")
     if (event.type === "human_task_completed" && event.data.result !== undefined)
-      this.#answers.set(place, [...answers, { approved: event.data.approved, result: event.data.result }])
+      this.#answers.set(place, [
+        ...answers,
+        { approved: event.data.approved, result: event.data.result, asked: this.#lastQuestions.get(place)! },
+      ])
     const question =
       event.type === "human_task_created" && isJsonObject(event.data.task_payload) && event.data.task_payload.question
     if (typeof question === "number")

@@ -124,7 +124,8 @@ function stopOf(
   if (policy === "run") return null
   const advice = "look at what it says now, then publish the workflow again"
   if (policy === "fail") return failure(`${message}; ${advice}, or change the project's tool_drift`)
-  const [answer] = answers
+  // A word on what it was then is none on what it has become since.
+  const answer = answers.find(({ asked }) => isJsonObject(asked) && (asked.now ?? now) === now)
   if (answer) return answer.approved ? null : failure(`${message}, and the call was rejected; ${advice}`)
   const { name, description, inputSchema } = tool
   const payload = {

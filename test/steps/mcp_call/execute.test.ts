@@ -206,9 +206,17 @@ describe("a tool that has changed since the workflow was published", () => {
       ask: { taskType: "tool_changed", payload: { tool: { name: "echo" }, arguments: { n: 1 }, was: "a", now: "b" } },
     })
     expect(asked).toEqual([])
-    const no = await run(config, { answers: [{ approved: false, result: {} }] })
+    const said = (approved: boolean, now: string) => ({ approved, result: {}, asked: { now } })
+    const no = await run(config, { answers: [said(false, "b")] })
     expect(no).toEqual(failed(expect.stringContaining("the call was rejected"), false))
     expect(asked).toEqual([])
-    expect(await run(config, { answers: [{ approved: true, result: {} }] })).toEqual({ ...done, warnings })
+    expect(await run(config, { answers: [said(true, "b")] })).toEqual({ ...done, warnings })
+  })
+
+  test("is shown again when it has changed once more since a person looked at it", async () => {
+    const { run, asked } = changed("ask")
+    const earlier = { approved: true, result: {}, asked: { now: "a third" } }
+    expect(await run({ tool_args: { n: 1 } }, { answers: [earlier] })).toMatchObject({ ok: true, ask: { payload: { now: "b" } } })
+    expect(asked).toEqual([])
   })
 })
