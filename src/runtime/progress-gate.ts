@@ -9,9 +9,11 @@ export class ProgressGate {
 
   constructor(private readonly send: (data: JsonObject) => void) {}
 
+  /** Throws what JSON throws, here and not in a timer. */
   show(data: JsonObject): void {
     if (this.#ended) return
-    this.#newest = data
+    const sizeChars = JSON.stringify(data).length
+    this.#newest = sizeChars <= PROGRESS_MAX_CHARS ? data : { truncated: true, size_chars: sizeChars }
     if (this.#pause === undefined) this.#next()
   }
 
@@ -33,8 +35,7 @@ export class ProgressGate {
     const data = this.#newest
     this.#newest = null
     if (data === null) return false
-    const sizeChars = JSON.stringify(data).length
-    this.send(sizeChars <= PROGRESS_MAX_CHARS ? data : { truncated: true, size_chars: sizeChars })
+    this.send(data)
     return true
   }
 }
