@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:f
 import { join, sep } from "node:path"
 import { prepareAssets } from "./assets.ts"
 import { buildExecutable, buildFailure } from "./build.ts"
+import { needsDatabaseServers, provideDatabaseServers } from "./database-servers.ts"
 import { nothing, readJunit, sum, type Tally } from "./junit.ts"
 import { findNoNetwork } from "./no-network.ts"
 import { repository } from "./repository.ts"
@@ -50,6 +51,7 @@ export async function runSuites(request: TestRequest): Promise<number> {
   print(`seed ${seed} (repeat with AGENTRUNTIME_TEST_SEED=${seed})`)
   prepareAssets()
   const files = testFiles().filter(path => request.filters.length === 0 || request.filters.some(word => path.includes(word)))
+  if (files.some(needsDatabaseServers)) await provideDatabaseServers(print)
   const tallies: Tally[] = []
   const times: string[] = []
   for (const suite of SUITES) {

@@ -378,6 +378,7 @@ export async function createApp(deps: AppDeps) {
       await ifThereIsRoom(() => leases.release(deps.bootId))
       await ifThereIsRoom(() => access.flush())
       await ifThereIsRoom(() => webhooks.flush())
+      for (const connector of connectors.values()) connector.close?.()
       await Promise.all([lua.close(), sqliteChildren.close(), mcpClients.close()])
       egress.close()
       await ifThereIsRoom(() => attemptLog.flush())

@@ -26,6 +26,8 @@ export interface Connector extends ToolServer {
   readonly configSchema: ConfigSchema
   /** Finds out whether this configuration reaches its service, without changing anything there. */
   probe?(context: CallContext): Promise<ToolResult>
+  /** Ends what it keeps open. */
+  close?(): void
 }
 
 export type AuthKind = "google" | "whatsapp" | "api_key" | "dsn" | "none"

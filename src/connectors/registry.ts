@@ -2,6 +2,8 @@ import type { Egress } from "../adapters/egress/egress.ts"
 import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
 import { createGithubConnector } from "./github/connector.ts"
+import { createPostgresConnector } from "./postgres/connector.ts"
+import { createRedisConnector } from "./redis/connector.ts"
 import { createResendConnector } from "./resend/connector.ts"
 import { createSqliteConnector, type SqliteConnectorDeps } from "./sqlite/connector.ts"
 import { createTimeConnector } from "./time/connector.ts"
@@ -18,6 +20,8 @@ const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
   createResendConnector,
   deps => createSqliteConnector(deps.sqlite),
   createTimeConnector,
+  createPostgresConnector,
+  createRedisConnector,
 ]
 
 export function createConnectors(deps: ConnectorDeps): Connectors {

@@ -1,10 +1,11 @@
 import { statSync } from "node:fs"
 import type { Json, JsonObject } from "../../kernel/json.ts"
+import { RowCollector, uniqueNames } from "../database/rows.ts"
 import type { SqliteHandle } from "./connections.ts"
 import { LIST_MAX } from "./limits.ts"
 import type { DatabaseFile } from "./path.ts"
 import { Refused } from "./protocol.ts"
-import { RowCollector, type SqlValue, toJson, uniqueNames } from "./values.ts"
+import { type SqlValue, toJson } from "./values.ts"
 
 /** What the file is: size, pages, encoding, how many of which objects. */
 export function databaseInfo(handle: SqliteHandle, file: DatabaseFile): JsonObject {
@@ -98,7 +99,7 @@ export function sampleRows(handle: SqliteHandle, table: string, limit: number): 
     .safeIntegers(true)
     .raw(true)
   const collector = new RowCollector(uniqueNames(prepared.columns().map(c => c.name)), limit)
-  for (const row of prepared.iterate()) if (!collector.add(row as SqlValue[])) break
+  for (const row of prepared.iterate()) if (!collector.add((row as SqlValue[]).map(toJson))) break
   return { table: name, ...collector.result() }
 }
 

@@ -1,7 +1,3 @@
-import { STEP_RESULT_MAX_BYTES } from "../../kernel/limits.ts"
-
-/** All rows of one answer as JSON; the rest of the 1 MiB of a step's result is for names and counts around them. */
-export const ROWS_MAX_BYTES = STEP_RESULT_MAX_BYTES - 64 * 1024
 export const SQL_MAX_BYTES = 256 * 1024
 export const SCRIPT_MAX_STATEMENTS = 1_000
 /** What an instance's `sqlite_max_rows` cannot exceed. */

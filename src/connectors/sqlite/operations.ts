@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from "../../kernel/json.ts"
+import { RowCollector, uniqueNames } from "../database/rows.ts"
 import type { Bindings, SqliteHandle, SqliteStatement } from "./connections.ts"
 import { Refused } from "./protocol.ts"
 import { checkStatement, oneStatement, type SqlStatement, splitStatements } from "./statements.ts"
-import { RowCollector, type SqlValue, toJson, toSql, uniqueNames } from "./values.ts"
+import { type SqlValue, toJson, toSql } from "./values.ts"
 
 /** One query; nothing else can run. */
 export function query(handle: SqliteHandle, sql: string, args: readonly Json[], maxRows: number): JsonObject {
@@ -79,7 +80,7 @@ function collect(prepared: SqliteStatement, values: Bindings, maxRows: number): 
     .safeIntegers(true)
     .raw(true)
     .iterate(...values))
-    if (!collector.add(row as SqlValue[])) break
+    if (!collector.add((row as SqlValue[]).map(toJson))) break
   return collector
 }
 
