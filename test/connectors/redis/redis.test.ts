@@ -228,7 +228,7 @@ describe("a Redis server that may not be reached, or lies", () => {
   test.each([
     ["no Redis", "HTTP/1.1 400 Bad Request\r\n\r\n"],
     ["a text of gigabytes", "+OK\r\n$9999999999\r\n"],
-    ["a list of billions", "+OK\r\n*9999999999\r\n" + ":1\r\n".repeat(300_000)],
+    ["a list of billions", `+OK\r\n*9999999999\r\n${":1\r\n".repeat(300_000)}`],
     ["lists without end", `+OK\r\n${"*1\r\n".repeat(100)}`],
     ["a line without end", `+OK\r\n+${"x".repeat(100_000)}`],
   ])("that sends %s is refused", async (_what, bytes) => {
