@@ -7,6 +7,11 @@ import { artifactRoutes } from "./modules/artifacts/routes.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
 import { authRoutes } from "./modules/auth/routes.ts"
 import { callbackRoutes } from "./modules/callbacks/routes.ts"
+import { connectionCallbackRoutes } from "./modules/connections/callback-routes.ts"
+import { googleConnectionRoutes } from "./modules/connections/google-routes.ts"
+import { connectionOverrideRoutes } from "./modules/connections/override-routes.ts"
+import { connectionRoutes } from "./modules/connections/routes.ts"
+import { whatsAppConnectionRoutes } from "./modules/connections/whatsapp-routes.ts"
 import { egressRoutes } from "./modules/egress/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
@@ -39,6 +44,11 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof inboundWebhookRoutes>[0] &
   Parameters<typeof ingressRoutes>[0] &
   Parameters<typeof callbackRoutes>[0] &
+  Parameters<typeof connectionRoutes>[0] &
+  Parameters<typeof googleConnectionRoutes>[0] &
+  Parameters<typeof whatsAppConnectionRoutes>[0] &
+  Parameters<typeof connectionOverrideRoutes>[0] &
+  Parameters<typeof connectionCallbackRoutes>[0] &
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
@@ -65,6 +75,11 @@ export const api = (deps: ApiDeps) =>
     .use(inboundWebhookRoutes(deps))
     .use(ingressRoutes(deps))
     .use(callbackRoutes(deps))
+    .use(connectionRoutes(deps))
+    .use(googleConnectionRoutes(deps))
+    .use(whatsAppConnectionRoutes(deps))
+    .use(connectionOverrideRoutes(deps))
+    .use(connectionCallbackRoutes(deps))
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
     .use(artifactRoutes(deps))

@@ -2,16 +2,17 @@ import { join } from "node:path"
 import { Elysia } from "elysia"
 import type { Logger } from "pino"
 import { createCron } from "./adapters/cron/croner.ts"
-import { createEgress } from "./adapters/egress/egress.ts"
+import { createEgress, type Egress } from "./adapters/egress/egress.ts"
+import { createGoogleSignIn } from "./adapters/google/openid.ts"
 import { createMcpClients } from "./adapters/mcp/clients.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
 import { createMetrics } from "./adapters/telemetry/metrics.ts"
 import { openVault } from "./adapters/vault/open.ts"
+import { createWhatsAppGraph } from "./adapters/whatsapp/graph.ts"
 import { api } from "./api.ts"
 import { type Config, childEnvironment, defaultChildren, environmentOf, stdioEnvironment } from "./config.ts"
-import type { CredentialsOf } from "./connectors/credentials.ts"
 import { createConnectors } from "./connectors/registry.ts"
 import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
@@ -36,6 +37,7 @@ import { CallbackSecrets } from "./modules/callbacks/secrets.ts"
 import { createCallbackSender } from "./modules/callbacks/sender.ts"
 import { CallbackService } from "./modules/callbacks/service.ts"
 import { CallbackStore } from "./modules/callbacks/store.ts"
+import { createConnections } from "./modules/connections/open.ts"
 import { AttemptLog } from "./modules/egress/attempt-log.ts"
 import { EgressService } from "./modules/egress/service.ts"
 import { createEgressAttemptStore } from "./modules/egress/store.ts"
@@ -89,6 +91,8 @@ const GUARD_EVERY_MS = 2_000
 /** How often schedules and platform events are looked for. */
 const FIRE_EVERY_MS = 250
 const RECONCILE_EVERY_MS = 60_000
+/** How often access tokens that run out soon are looked for. */
+const TOKENS_EVERY_MS = 15_000
 /** Often enough that two rounds may fail before the lease runs out. */
 const LEAD_EVERY_MS = LEASE_RENEW_MS
 /** Less room than this, and starts will soon be refused. */
@@ -174,14 +178,21 @@ export async function createApp(deps: AppDeps) {
     clock,
     ids,
   })
-  const credentialsOf: CredentialsOf = async () => ({ ok: false, message: "connections are not available in this version" })
+  const connections = createConnections({
+    ...{ db, vault, clock, ids, log, publicUrl, workflows },
+    // Events are heard by triggers, which start runs, whose steps need connections.
+    events: { publish: (event, tx) => triggers.events.publish(event, tx) },
+    google: googleOf(config, egress, clock),
+    whatsapp: whatsAppOf(config, egress),
+  })
+  const { credentialsOf } = connections
   const mcpClients = createMcpClients({ egress, version: deps.version })
   const mcpServers = openMcpServers({
     ...{ db, vault, clients: mcpClients, egress, clock, ids, publicUrl, credentialsOf, keep: artifacts.keep },
     declared: config["mcp.stdio"],
     baseEnv: stdioEnvironment(),
-    connectionExists: async () => false,
-    oauthOf: () => ({ accessToken: async () => null, refresh: async () => false }),
+    connectionExists: connections.exists,
+    oauthOf: connections.oauthOf,
     mcp: () => mcp,
     workflowOf: async runId => (await runStore.findAnywhere(runId))?.workflowId ?? null,
   })
@@ -190,11 +201,11 @@ export async function createApp(deps: AppDeps) {
     connectors,
     directory: mcpServers.directory,
     vault,
-    credentialsOf,
-    connectionExists: async () => false,
-    overrideOf: async () => null,
     pinnedTools: (workflowId, version) => workflows.pinnedTools(workflowId, version),
     policyOf: place => tenants.toolDriftOf(place),
+    credentialsOf,
+    connectionExists: connections.exists,
+    overrideOf: (scope, workflowId, instanceId) => connections.overrides.overrideOf(scope, workflowId, instanceId),
     env: environmentOf(config["mcp.env_allow"]),
     clock,
     ids,
@@ -282,6 +293,8 @@ export async function createApp(deps: AppDeps) {
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config },
+    ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
+    ...{ overrides: connections.overrides, states: connections.states },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,
   // before anything is checked: a bad `run_setup` would be stored as an empty one.
@@ -312,6 +325,8 @@ export async function createApp(deps: AppDeps) {
       leadership.guard(now => callbacks.sweep(now)),
       log,
     ),
+    startLoop("tokens", TOKENS_EVERY_MS, leadership.guard(connections.refresh), log),
+    startLoop("sweep of sign-ins", SWEEP_EVERY_MS, leadership.guard(connections.sweep), log),
     startLoop("sweep of fires", SWEEP_EVERY_MS, leadership.guard(triggers.sweep), log),
     startLoop(
       "sweep of egress attempts",
@@ -386,6 +401,25 @@ export async function createApp(deps: AppDeps) {
       return inFlight
     },
   }
+}
+
+/** Google's client, once the operator has set one. */
+function googleOf(config: Config, egress: Egress, clock: Clock) {
+  const { "google.client_id": clientId, "google.client_secret": clientSecret, "google.issuer": issuer } = config
+  const signIn =
+    clientId === "" || clientSecret === "" ? null : createGoogleSignIn({ issuer, clientId, clientSecret, egress, clock })
+  return {
+    signIn,
+    missingSetting: clientId === "" ? "google.client_id" : "google.client_secret",
+    scopes: config["google.scopes"],
+  }
+}
+
+function whatsAppOf(config: Config, egress: Egress) {
+  const { "whatsapp.app_id": appId, "whatsapp.app_secret": appSecret, "whatsapp.config_id": configId } = config
+  const { "whatsapp.graph_url": url, "whatsapp.graph_version": version } = config
+  const app = { appId: appId || null, appSecret: appSecret || null, configId: configId || null, graphVersion: version }
+  return { app, graph: createWhatsAppGraph({ egress, url, version, appId, appSecret }) }
 }
 
 /** Null when the disk is full. */

@@ -59,6 +59,20 @@ export const SETTINGS = {
   "mcp.stdio": stdioServers(
     "MCP servers that are programs of this machine: a table [mcp.stdio.NAME] for each, with command (a list), env, cwd, description and projects; in the environment as JSON.",
   ),
+  "google.client_id": text("", "The OAuth client with which people connect Google accounts; see docs/connections.md."),
+  "google.client_secret": text("", "Its secret. Better in the environment or the configuration file than in a flag."),
+  "google.issuer": url("https://accounts.google.com", "Where people sign in; another one only for tests and gateways."),
+  "google.scopes": {
+    ...wordLists(
+      "Scopes of Google services in place of the built-in ones, e.g. gmail=https://www.googleapis.com/auth/gmail.send.",
+    ),
+    defaultShown: "",
+  },
+  "whatsapp.app_id": text("", "The app at Meta with which people connect WhatsApp numbers by embedded signup."),
+  "whatsapp.app_secret": text("", "Its secret. Better in the environment or the configuration file than in a flag."),
+  "whatsapp.config_id": text("", "The app's configuration of Facebook Login for Business that the signup uses."),
+  "whatsapp.graph_url": url("https://graph.facebook.com", "Where Meta's Graph API is; another one only for tests and gateways."),
+  "whatsapp.graph_version": text("v20.0", "The version of the Graph API that is called."),
   "lua.children": {
     ...integer(defaultChildren(), 1, 64, "Scripts of one project that run at a time, each in a process. Others get one more."),
     defaultShown: "as many as cores, from 2 to 4",
@@ -266,6 +280,24 @@ function parsedJson(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return undefined
+  }
+}
+
+/** In text `name=word word,name=word`; in the file also a table of lists. */
+function wordLists(description: string): Setting<Readonly<Record<string, readonly string[]>>> {
+  const wordsOf = (list: unknown) =>
+    Array.isArray(list) ? list : typeof list === "string" ? list.trim().split(/\s+/) : [undefined]
+  const pairs = (text: string) => text.split(",").map(pair => /^\s*([\w-]+)\s*=(.*)$/s.exec(pair)?.slice(1) ?? [pair, undefined])
+  return {
+    default: {},
+    description,
+    expected: "name=word word, comma-separated",
+    read: v => {
+      const given = typeof v === "string" ? pairs(v) : isJsonObject(v) ? Object.entries(v) : [["", undefined]]
+      const lists = given.map(([name, list]) => [name, wordsOf(list)] as const)
+      const isGood = lists.every(([, words]) => words.every(word => typeof word === "string" && /^\S+$/.test(word)))
+      return isGood ? Object.fromEntries(lists) : undefined
+    },
   }
 }
 

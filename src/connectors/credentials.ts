@@ -2,7 +2,7 @@ import type { JsonObject } from "../kernel/json.ts"
 
 /**
  * What a saved connection of the workspace gives, read at the moment of use: the access token of an OAuth connection is
- * refreshed first when it is about to run out, so nobody keeps values for long. Throws only when the database does.
+ * refreshed first when it runs out within a minute. Throws only when the database does.
  */
 export type CredentialsOf = (scope: { readonly tenantId: string }, connectionId: string) => Promise<Credentials>
 
@@ -12,8 +12,9 @@ export type Credentials =
       /** `custom`, `google_account`, `whatsapp`, `mcp_oauth`. */
       readonly provider: string
       readonly service: string
-      /** Secrets by key, e.g. `api_key`; of an OAuth connection the fresh `access_token`. */
+      /** Secrets by key, e.g. `api_key`, always as text; of an OAuth connection the fresh `access_token`. */
       readonly values: Readonly<Record<string, string>>
+      /** Of a Google connection also `services`: which of them are switched on. */
       readonly metadata: JsonObject
     }
   /** A sentence without secrets that says what to do: no such connection, somebody has to sign in again, the vault is damaged. */

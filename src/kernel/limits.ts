@@ -246,3 +246,23 @@ export const MCP_STDIN_CLOSED_MS = 500
 export const MCP_TERMINATED_MS = 2_000
 /** Pause before the n-th start in a row of a stdio server that crashed: 250 ms · 2^n, at most this. */
 export const MCP_RESTART_MAX_MS = 60_000
+export const CONNECTIONS_PER_WORKSPACE_MAX = 1_000
+/** Secrets of one connection, and the characters of each: certificates and key files fit. */
+export const CREDENTIALS_PER_CONNECTION_MAX = 50
+export const CREDENTIAL_MAX_CHARS = 32 * KIB
+/** Of a shorter secret its last four characters would give too much away. */
+export const CREDENTIAL_SHOWN_FROM_CHARS = 16
+export const CONNECTION_OVERRIDES_PER_WORKFLOW_MAX = 1_000
+/** A sign-in at another service has to be finished within this (contract G-20). */
+export const OAUTH_STATE_MS = 10 * 60_000
+/** Sign-ins of one person in one workspace that are under way. */
+export const OAUTH_STATES_PER_USER_MAX = 50
+/** What a service has for an answer about tokens. */
+export const OAUTH_ANSWER_MAX_MS = 15_000
+export const OAUTH_ANSWER_MAX_BYTES = 1 * MIB
+/** So long before they run out access tokens are refreshed in the background; and at the latest when somebody asks for one. */
+export const TOKEN_REFRESH_AHEAD_MS = 3 * 60_000
+export const TOKEN_GOOD_FOR_MS = 60_000
+/** How soon the background comes back to a connection that it tried to refresh. */
+export const TOKEN_REFRESH_PAUSE_MS = 60_000
+export const TOKEN_REFRESHES_PARALLEL_MAX = 8

@@ -45,6 +45,12 @@ GET /v1/mcp/servers | POST /v1/mcp/servers | GET /v1/mcp/servers/: | POST /v1/mc
 POST /v1/mcp/servers/:/versions | POST /v1/mcp/servers/:/validate | POST /v1/mcp/servers/:/connections/:/validate
 GET /v1/mcp/instances/:/config-profiles | POST /v1/mcp/instances/:/config-profiles
 PATCH /v1/mcp/instances/:/config-profiles/: | POST /v1/mcp/instances/:/config-profiles/:/set-active
+GET /v1/connections | POST /v1/connections | PATCH /v1/connections/: | DELETE /v1/connections/: | GET /v1/connections/:/credentials
+GET /v1/connections/google/config | POST /v1/connections/google/oauth-url | POST /v1/connections/google/complete
+GET /v1/connections/google/accounts/: | PATCH /v1/connections/google/accounts/:/services
+GET /v1/connections/whatsapp/config | POST /v1/connections/whatsapp/complete | POST /v1/connections/whatsapp/manual
+GET /v1/mcp/connections | POST /v1/mcp/connections | PATCH /v1/mcp/connections/: | DELETE /v1/mcp/connections/:
+GET /v1/workflows/:/connection-overrides | PUT /v1/workflows/:/connection-overrides
 POST /v1/auth/register | POST /v1/auth/login | POST /v1/auth/logout | POST /v1/auth/refresh | POST /v1/auth/verify-email
 POST /v1/auth/resend-verification | POST /v1/auth/forgot-password | POST /v1/auth/reset-password | POST /v1/auth/change-password
 GET /v1/auth/me | GET /v1/auth/oauth/google/url | GET /v1/auth/oauth/google/callback
