@@ -212,6 +212,8 @@ export async function createApp(deps: AppDeps) {
     publicUrl,
     graphOf: async (id, caller) => (await workflows.row(caller, id)).graph,
   })
+  connections.saved.onChange(() => mcp.changed())
+  connections.overrides.onChange(() => mcp.changed())
   const dryRun = new DryRun({
     workflows,
     types: stepTypes,
