@@ -1,5 +1,6 @@
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
+import * as net from "node:net"
 import { createEgress, type EgressDeps } from "../../../src/adapters/egress/egress.ts"
 import { parseAllowEntry } from "../../../src/kernel/allow-entry.ts"
 import { asker } from "../../../src/kernel/asker.ts"
@@ -34,6 +35,37 @@ export async function openServer(answer: (seen: Seen, response: http.ServerRespo
       server.closeAllConnections()
       server.close()
     },
+  }
+}
+
+/**
+ * Something inside that must not be reached: it listens on one port of three loopback addresses, and hears connections,
+ * whatever comes over them.
+ */
+export async function openCanary() {
+  const heard: string[] = []
+  const servers: net.Server[] = []
+  const listen = (host: string, port: number) =>
+    new Promise<number>((resolve, reject) => {
+      const server = net.createServer(socket => {
+        heard.push(host)
+        socket.destroy()
+      })
+      servers.push(server)
+      server.on("error", reject)
+      server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+    })
+  const close = () => void servers.splice(0).map(server => server.close())
+  // A port that is free on the first address may be taken on another.
+  for (let tries = 0; ; tries++) {
+    try {
+      const port = await listen("127.0.0.1", 0)
+      for (const host of ["127.0.0.2", "::1"]) await listen(host, port)
+      return { port, heard, close }
+    } catch (error) {
+      close()
+      if (tries === 20) throw error
+    }
   }
 }
 
