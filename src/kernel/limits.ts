@@ -236,6 +236,10 @@ export const MCP_TOOLS_MAX_CHARS = 8 * MIB
 export const MCP_TOOL_NAME_MAX_CHARS = 256
 /** What a server says in its own words within an error; the rest is cut. */
 export const MCP_MESSAGE_MAX_CHARS = 1_000
+/** What a tool says about its own failure; the rest is cut. */
+export const MCP_TOOL_ERROR_MAX_CHARS = 4_000
+/** Images, sound and files of one result that are kept. */
+export const MCP_FILES_MAX = 100
 /** A larger output schema is not held against an answer. */
 export const MCP_OUTPUT_SCHEMA_MAX_CHARS = 64 * KIB
 /** One request of a sign-in at an MCP server, and its answer. */
