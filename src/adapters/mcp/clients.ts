@@ -14,6 +14,8 @@ export interface McpClientsDeps extends HttpDeps {
 /** The MCP client over the official SDK: one conversation for each key, shared by the calls that come meanwhile. */
 export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: McpClientsDeps): McpClients {
   const conversations = new Map<string, Conversation>()
+  /** Of which no call is to begin any more, but some may be under way. */
+  const retired = new Set<Conversation>()
   const closing = new Set<Promise<void>>()
   const listeners = new Set<(key: string) => void>()
   const current = new AsyncLocalStorage<Exchange>()
@@ -30,6 +32,14 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
     if (conversations.get(key) === conversation) conversations.delete(key)
     const closed = conversation.close().finally(() => closing.delete(closed))
     closing.add(closed)
+  }
+
+  function retire(conversation: Conversation): void {
+    const { key } = conversation.target
+    if (conversations.get(key) === conversation) conversations.delete(key)
+    for (const one of retired) if (!one.busy) retired.delete(one)
+    retired.add(conversation)
+    conversation.retire()
   }
 
   function makeRoom(kind: McpTarget["kind"]): void {
@@ -90,7 +100,7 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
       } catch (error) {
         if (!call.sessionLost || call.over) throw error
         // The server has not begun what it was asked, for it does not know the session: the call is made in a new one.
-        drop(conversation)
+        retire(conversation)
         call.sessionLost = false
         call.fault = null
       }
@@ -130,7 +140,7 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
     async close() {
       over = true
       clearTimeout(sweep)
-      for (const conversation of conversations.values()) drop(conversation)
+      for (const conversation of [...conversations.values(), ...retired]) drop(conversation)
       await Promise.all(closing)
     },
   }

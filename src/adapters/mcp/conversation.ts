@@ -92,6 +92,7 @@ export class Conversation {
     } finally {
       this.#calls.delete(call)
       this.usedAt = performance.now()
+      if (this.#over && this.#calls.size === 0) void this.close()
     }
   }
 
@@ -112,6 +113,12 @@ export class Conversation {
     if (isError) return { isError, structuredContent, content: content.map(block => withoutSecrets(block, call)) }
     if (outputSchema !== null) this.#compare(name, outputSchema, answer.structuredContent)
     return { isError, structuredContent, content }
+  }
+
+  /** Ends it as soon as the calls in it have ended. */
+  retire(): void {
+    this.#over = true
+    if (this.#calls.size === 0) void this.close()
   }
 
   /** Ends it, and every call in it. Resolves when nothing is left. */

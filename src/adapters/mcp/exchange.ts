@@ -115,7 +115,8 @@ export class Exchange {
 
   /** A value that was sent and must not come back in a message. */
   hide(value: string): void {
-    for (const secret of [value, value.replace(/^\w+ /, "")]) if (secret.length >= SECRET_MIN_CHARS) this.#secrets.add(secret)
+    const sent = value.trim()
+    for (const secret of [sent, sent.replace(/^\w+ /, "")]) if (secret.length >= SECRET_MIN_CHARS) this.#secrets.add(secret)
   }
 
   /** The text without what was hidden. */

@@ -88,7 +88,10 @@ function suffix(mimeType: string): string {
 function lastPart(uri: string): string {
   const [path = ""] = uri.split(/[?#]/)
   const name = path.split("/").at(-1) ?? ""
-  return name.replace(/[^\w.-]/g, "_").replace(/^\.+/, "").slice(0, NAME_MAX_CHARS)
+  return name
+    .replace(/[^\w.-]/g, "_")
+    .replace(/^\.+/, "")
+    .slice(0, NAME_MAX_CHARS)
 }
 
 const NAME_MAX_CHARS = 100

@@ -43,7 +43,8 @@ export function requestsOf({ egress, target, current, life, who, version }: Requ
     const longLived = line.kind === "life"
     const limits = {
       totalMs: afterwards ? MCP_GOODBYE_MAX_MS : longLived ? MCP_STREAM_MAX_MS : line.leftMs + 1_000,
-      answerBytes: longLived ? MCP_STREAM_MAX_BYTES : MCP_ANSWER_MAX_BYTES + 1,
+      // More than is counted here, where too much of it has a sentence of its own.
+      answerBytes: longLived ? MCP_STREAM_MAX_BYTES : 2 * MCP_ANSWER_MAX_BYTES,
     }
 
     async function send(token: string | null): Promise<Response> {

@@ -46,8 +46,14 @@ describe("a tool's result becomes a step's result:", () => {
   })
 
   test("an error is a failure with the tool's text, which is cut when it is long", async () => {
-    expect(await expose({ ...given(text("no such table")), isError: true }, keep)).toEqual({ ok: false, message: "no such table" })
-    expect(await expose({ ...given(), isError: true }, keep)).toMatchObject({ ok: false, message: "the tool failed without saying why" })
+    expect(await expose({ ...given(text("no such table")), isError: true }, keep)).toEqual({
+      ok: false,
+      message: "no such table",
+    })
+    expect(await expose({ ...given(), isError: true }, keep)).toMatchObject({
+      ok: false,
+      message: "the tool failed without saying why",
+    })
     const long = await expose({ ...given(text("x".repeat(100_000))), isError: true }, keep)
     expect(long.ok ? "" : long.message).toHaveLength(4_001)
   })
@@ -98,7 +104,11 @@ describe("files of a result", () => {
 
   test("beyond a number of them are left out, and said to be", async () => {
     const { kept, keep } = keeper()
-    const images = Array.from({ length: MCP_FILES_MAX + 1 }, () => ({ type: "image", mimeType: "image/png", data: base64("png") }))
+    const images = Array.from({ length: MCP_FILES_MAX + 1 }, () => ({
+      type: "image",
+      mimeType: "image/png",
+      data: base64("png"),
+    }))
 
     const exposed = await expose(given(...images), keep)
 
