@@ -219,7 +219,7 @@ export async function createApp(deps: AppDeps) {
     types: stepTypes,
     clock,
     checkLua: script => lua.check(script),
-    checkBinding: createBindingCheck({ mcp, connectors, publicUrl }),
+    checkBinding: createBindingCheck({ mcp, publicUrl }),
     runLua: (job, options) => lua.run(job, options),
   })
 

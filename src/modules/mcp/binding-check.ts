@@ -1,16 +1,16 @@
 import { findAdapter, slugOfUrl } from "../../connectors/catalog.ts"
 import { missingKeys } from "../../connectors/config.ts"
-import type { Connector, Connectors, Tool } from "../../connectors/connector.ts"
+import type { Tool } from "../../connectors/connector.ts"
 import { toolHash } from "../../connectors/tool-hash.ts"
 import { nearest } from "../../engine/nearest.ts"
 import type { Caller } from "../../http/permission.ts"
 import type { Binding, BindingCheck, BindingProblem } from "../workflows/findings.ts"
 import { checkArguments } from "./argument-check.ts"
+import type { KnownServer } from "./known-servers.ts"
 import type { McpService } from "./service.ts"
 
 export interface BindingCheckDeps {
-  readonly mcp: Pick<McpService, "resolve" | "get">
-  readonly connectors: Connectors
+  readonly mcp: Pick<McpService, "resolve" | "get" | "servers">
   /** Where this instance is reached; addresses below it name its own connectors. */
   readonly publicUrl: string
 }
@@ -25,69 +25,67 @@ export function createBindingCheck(deps: BindingCheckDeps): BindingCheck {
       const known = instances.get(key)
       const looked = known ?? look(deps, caller, binding)
       if (!known) instances.set(key, looked)
-      const { connector, problem } = await looked
+      const { server, problem } = await looked
       const problems = problem ? [problem] : []
-      if (!connector || toolName === undefined || toolName.includes("{{")) return problems
-      return [...problems, ...checkTool(connector, toolName, binding)]
+      if (!server || toolName === undefined || toolName.includes("{{")) return problems
+      return [...problems, ...checkTool(server, toolName, binding)]
     }
   }
 }
 
 interface Found {
-  readonly connector: Connector | null
+  readonly server: KnownServer | null
   readonly problem: BindingProblem | null
 }
 
 /** With the resolver's own sentences, which a failing step would give, too. */
-async function look({ mcp, connectors, publicUrl }: BindingCheckDeps, caller: Caller, binding: Binding): Promise<Found> {
+async function look({ mcp, publicUrl }: BindingCheckDeps, caller: Caller, binding: Binding): Promise<Found> {
   const { instanceId, serverUrl = "" } = binding
   const place = instanceId === undefined ? ".server_url" : ".instance_id"
   const reference = instanceId === undefined ? { server_url: serverUrl } : { instance_id: instanceId }
   const graph = { steps: [{ type: "mcp_call", ...reference }] }
   const { resolved, unresolved } = await mcp.resolve(caller, { graph, create_missing: false })
   const [instance] = resolved
-  if (instance) return await checkInstance(mcp, connectors, caller, instance.instance_id, place)
+  if (instance) return await checkInstance(mcp, caller, instance.instance_id, place)
 
   const reason = unresolved[0]?.reason ?? "unknown_server"
   const message = unresolved[0]?.message ?? "the step names no server"
   const slug = slugOfUrl(serverUrl, publicUrl) ?? ""
-  const connector = connectors.get(slug) ?? null
+  const server = instanceId === undefined ? await mcp.servers.byUrl(caller, serverUrl) : null
   const unknown: BindingProblem = { severity: "error", code: "mcp_instance_unknown", place, message }
   switch (reason) {
     case "unknown_server": {
       // An instance that there is, or an adapter of the catalog: right as drawn, but not here.
       const isElsewhere = instanceId !== undefined || findAdapter(slug) !== undefined
-      if (!isElsewhere) return { connector: null, problem: unknown }
+      if (!isElsewhere) return { server: null, problem: unknown }
       const code = "mcp_tool_input_schema_unavailable"
-      return { connector: null, problem: { severity: "warning", blocks: true, code, place, message } }
+      return { server: null, problem: { severity: "warning", blocks: true, code, place, message } }
     }
     case "no_instance": {
-      if (!connector || missingKeys(connector.configSchema, {}).length > 0) return { connector, problem: unknown }
-      return { connector, problem: { severity: "warning", code: "mcp_instance_will_be_created", place, message } }
+      if (!server || missingKeys(server.configSchema, {}).length > 0) return { server, problem: unknown }
+      return { server, problem: { severity: "warning", code: "mcp_instance_will_be_created", place, message } }
     }
     case "ambiguous":
     case "foreign":
-      return { connector, problem: unknown }
+      return { server, problem: unknown }
   }
 }
 
-async function checkInstance(
-  mcp: Pick<McpService, "get">,
-  connectors: Connectors,
-  caller: Caller,
-  id: string,
-  place: string,
-): Promise<Found> {
+async function checkInstance(mcp: BindingCheckDeps["mcp"], caller: Caller, id: string, place: string): Promise<Found> {
   const instance = await mcp.get(caller, id)
-  const connector = connectors.get(instance.server_slug) ?? null
-  if (instance.has_connection) return { connector, problem: null }
+  const server = await mcp.servers.byId(caller, instance.server_id)
+  if (instance.has_connection) return { server, problem: null }
   const message = `the instance ${instance.name} lacks required configuration; complete its active config profile`
-  return { connector, problem: { severity: "warning", code: "mcp_connection_missing", place, message } }
+  return { server, problem: { severity: "warning", code: "mcp_connection_missing", place, message } }
 }
 
-function checkTool(connector: Connector, toolName: string, binding: Binding): readonly BindingProblem[] {
-  const names = connector.tools.map(t => t.name)
-  const tool = connector.tools.find(t => t.name === toolName.trim())
+function checkTool({ name, tools }: KnownServer, toolName: string, binding: Binding): readonly BindingProblem[] {
+  if (tools === null) {
+    const message = `the tools of ${name} are not known yet, so its arguments were not checked; discover or validate the server`
+    return [{ severity: "warning", code: "mcp_tool_input_schema_unavailable", place: ".tool_name", message }]
+  }
+  const names = tools.map(t => t.name)
+  const tool = tools.find(t => t.name === toolName.trim())
   if (tool) return [...checkArguments(tool, binding.toolArgs), ...checkPin(tool, binding)]
   const near = nearest(toolName, names)
   return [
@@ -95,7 +93,7 @@ function checkTool(connector: Connector, toolName: string, binding: Binding): re
       severity: "error",
       code: "mcp_tool_unknown",
       place: ".tool_name",
-      message: `${connector.name} has no tool ${JSON.stringify(toolName.slice(0, 120))}; it has ${names.join(", ")}`,
+      message: `${name} has no tool ${JSON.stringify(toolName.slice(0, 120))}; it has ${names.join(", ")}`,
       ...(near !== undefined && { suggestion: `did you mean ${near}?` }),
     },
   ]

@@ -66,6 +66,10 @@ export class Servers implements ServerDirectory {
     }
   }
 
+  latest(scope: Scope, server: RegisteredServer): readonly Tool[] | null {
+    return this.known.said(scope, server.id) ?? (server.version === null ? null : server.tools)
+  }
+
   toolServer(server: RegisteredServer, wiring: ServerWiring, tools?: readonly Tool[]) {
     return {
       name: server.name,

@@ -11,7 +11,7 @@ export interface KnownServer {
   readonly canonicalUrl: string
   /** With the credential that its way of signing in needs. */
   readonly configSchema: ConfigSchema
-  /** Null: it has to be asked, see `open`. */
+  /** As far as they are known without asking it; null: not at all. */
   readonly tools: readonly Tool[] | null
   /** Null of a registered server. */
   readonly connector: Connector | null
@@ -34,7 +34,7 @@ export class KnownServers {
     const connector = this.deps.connectors.get(serverId)
     if (connector) return ofConnector(connector)
     const registered = await this.deps.directory.find(scope, serverId)
-    return registered && this.#ofRegistered(registered)
+    return registered && this.#ofRegistered(scope, registered)
   }
 
   async byUrl(scope: Scope, serverUrl: string): Promise<KnownServer | null> {
@@ -42,7 +42,12 @@ export class KnownServers {
     const connector = slug === null ? undefined : this.deps.connectors.get(slug)
     if (connector) return ofConnector(connector)
     const registered = await this.deps.directory.findByUrl(scope, serverUrl)
-    return registered && this.#ofRegistered(registered)
+    return registered && this.#ofRegistered(scope, registered)
+  }
+
+  /** Registered servers that have tools which are known. */
+  async registered(scope: Scope): Promise<readonly KnownServer[]> {
+    return (await this.deps.directory.list(scope)).map(server => this.#ofRegistered(scope, server))
   }
 
   /** Why an address or an id names nothing here. */
@@ -54,15 +59,15 @@ export class KnownServers {
     return `server_url names no server of the catalog and none of this workspace; ${ways}`
   }
 
-  #ofRegistered(server: RegisteredServer): KnownServer {
+  #ofRegistered(scope: Scope, server: RegisteredServer): KnownServer {
     const { directory } = this.deps
     return {
       id: server.id,
       slug: server.service,
       name: server.name,
       canonicalUrl: server.canonicalUrl,
-      configSchema: withCredential(server),
-      tools: server.version === null ? null : server.tools,
+      configSchema: server.configSchema,
+      tools: directory.latest(scope, server),
       connector: null,
       open: async (wiring, asking) => directory.toolServer(server, wiring, await directory.current(server, wiring, asking)),
     }
@@ -72,11 +77,4 @@ export class KnownServers {
 function ofConnector(connector: Connector): KnownServer {
   const { slug, name, configSchema, tools } = connector
   return { id: slug, slug, name, canonicalUrl: canonicalUrl(slug), configSchema, tools, connector, open: async () => connector }
-}
-
-/** A server that takes a token needs a place for it, even if its own schema, which is for its settings, names none. */
-function withCredential({ authMode, configSchema }: RegisteredServer): ConfigSchema {
-  const named = ["access_token", "token", "api_key"].some(key => Object.hasOwn(configSchema, key))
-  if (named || (authMode !== "bearer" && authMode !== "oauth")) return configSchema
-  return { ...configSchema, access_token: { type: "string", displayName: "Access token", required: true, secret: true } }
 }

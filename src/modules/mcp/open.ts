@@ -34,7 +34,7 @@ export interface McpServersDeps {
   readonly connectionExists: ConnectionExists
   readonly oauthOf: OAuthOf
   /** Asked late: the service of instances itself needs the directory. */
-  readonly mcp: () => Pick<McpService, "wired" | "changed">
+  readonly mcp: () => Pick<McpService, "wired" | "changed" | "remove">
   /** The workflow of a run; null: there is no such run. */
   readonly workflowOf: (runId: string) => Promise<string | null>
 }
@@ -75,6 +75,7 @@ export function openMcpServers(deps: McpServersDeps): McpServers {
     service: new ServerService({
       ...{ store, directory, ask, clock, publicUrl, ids: deps.ids },
       refusal: url => egress.refusal(url),
+      removeInstance: (scope, id) => deps.mcp().remove(scope, id),
       changed: () => deps.mcp().changed(),
     }),
     config: createConfigEndpoint({ tokens, directory, configOf }),

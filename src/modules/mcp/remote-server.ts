@@ -66,6 +66,8 @@ export interface ServerDirectory {
    * (it cannot be reached) the published ones. Never throws for anything the server does.
    */
   current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<readonly Tool[]>
+  /** What the server showed last, to any instance of the project, else the published tools; null: nobody knows them yet. */
+  latest(scope: Scope, server: RegisteredServer): readonly Tool[] | null
   /** `tools`: what counts for its calls; by default what the server said last, else the published ones. */
   toolServer(server: RegisteredServer, wiring: ServerWiring, tools?: readonly Tool[]): ToolServer
 }

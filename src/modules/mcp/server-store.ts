@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, inArray } from "drizzle-orm"
+import { and, asc, count, desc, eq } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import { isUuid } from "../../kernel/ids.ts"
 import { type Database, UniqueViolation } from "../../storage/database.ts"
@@ -19,6 +19,11 @@ interface Owner {
   readonly tenantId: string
 }
 
+export interface Use {
+  readonly id: string
+  readonly projectId: string
+}
+
 /** Servers that workspaces registered, and their versions. Every row is looked up with its tenant. */
 export interface ServerStore {
   /** Oldest first. */
@@ -29,10 +34,10 @@ export interface ServerStore {
   insert(row: ServerRow, max: number): Promise<"inserted" | "taken" | "full">
   /** False: another server of the workspace has that address. */
   update(owner: Owner, id: string, change: ServerChange): Promise<boolean>
-  /** The project of each instance of the server. */
-  usedIn(owner: Owner, id: string): Promise<readonly string[]>
-  /** With its versions; with its instances, too, or not at all while there are any. */
-  remove(owner: Owner, id: string, instances: "with" | "without"): Promise<"removed" | "in_use" | "missing">
+  /** Its instances in all projects of the workspace. */
+  instances(owner: Owner, id: string): Promise<readonly Use[]>
+  /** With its versions; not while there are instances. */
+  remove(owner: Owner, id: string): Promise<"removed" | "in_use" | "missing">
   /** Newest first. */
   versions(owner: Owner, serverId: string, limit: number): Promise<readonly VersionRow[]>
   countVersions(owner: Owner, serverId: string): Promise<number>
@@ -41,8 +46,7 @@ export interface ServerStore {
 }
 
 export function createServerStore(db: Database): ServerStore {
-  const { mcpServers: servers, mcpServerVersions: versions, mcpInstances: instances, mcpConfigProfiles: profiles } = db.tables
-  const { connectionOverrides: overrides } = db.tables
+  const { mcpServers: servers, mcpServerVersions: versions, mcpInstances: instances } = db.tables
   const of = ({ tenantId }: Owner) => eq(servers.tenantId, tenantId)
   const the = (owner: Owner, id: string) => and(of(owner), eq(servers.id, id))
   const versionsOf = ({ tenantId }: Owner, serverId: string) =>
@@ -90,21 +94,19 @@ export function createServerStore(db: Database): ServerStore {
           return true
         }),
       ),
-    async usedIn(owner, id) {
-      const found = await db.read.select({ projectId: instances.projectId }).from(instances).where(instancesOf(owner, id))
-      return found.map(instance => instance.projectId)
+    async instances(owner, id) {
+      return await db.read
+        .select({ id: instances.id, projectId: instances.projectId })
+        .from(instances)
+        .where(instancesOf(owner, id))
     },
-    remove: (owner, id, including) =>
+    remove: (owner, id) =>
       db.write(async tx => {
         if (!isUuid(id)) return "missing"
         const [found] = await tx.select({ id: servers.id }).from(servers).where(the(owner, id))
         if (!found) return "missing"
-        const used = await tx.select({ id: instances.id }).from(instances).where(instancesOf(owner, id))
-        if (used.length > 0 && including === "without") return "in_use"
-        const mine = tx.select({ id: instances.id }).from(instances).where(instancesOf(owner, id))
-        await tx.delete(profiles).where(and(eq(profiles.tenantId, owner.tenantId), inArray(profiles.instanceId, mine)))
-        await tx.delete(overrides).where(and(eq(overrides.tenantId, owner.tenantId), inArray(overrides.instanceId, mine)))
-        await tx.delete(instances).where(instancesOf(owner, id))
+        const [used] = await tx.select({ id: instances.id }).from(instances).where(instancesOf(owner, id)).limit(1)
+        if (used) return "in_use"
         await tx.delete(versions).where(versionsOf(owner, id))
         await tx.delete(servers).where(the(owner, id))
         return "removed"

@@ -33,6 +33,8 @@ export interface ServerServiceDeps extends AddressDeps {
   readonly ask: ServerAsk
   readonly clock: Clock
   readonly ids: Ids
+  /** With its profiles and their secrets. */
+  readonly removeInstance: (scope: Scope, id: string) => Promise<void>
   /** What was resolved of a server must be resolved anew. */
   readonly changed: () => void
 }
@@ -113,12 +115,18 @@ export class ServerService {
   }
 
   async remove(caller: Caller, id: string, force: boolean): Promise<void> {
+    const { store, removeInstance } = this.deps
     await this.#one(caller, id)
-    if (force) await this.#checkUse(caller, id, "it")
-    const done = await this.deps.store.remove(caller, id, force ? "with" : "without")
+    if (force) {
+      await this.#checkUse(caller, id, "it")
+      for (const use of await store.instances(caller, id)) {
+        await removeInstance({ tenantId: caller.tenantId, projectId: use.projectId }, use.id)
+      }
+    }
+    const done = await store.remove(caller, id)
     if (done === "missing") throw noServer()
     if (done === "in_use") {
-      const used = (await this.deps.store.usedIn(caller, id)).length
+      const used = (await store.instances(caller, id)).length
       const whose = used === 1 ? "an instance uses" : `${used} instances use`
       throw new AppError("conflict", `${whose} this server; remove them first, or send ?force=true to remove them with it`, {
         code: "SERVER_IN_USE",
@@ -217,10 +225,10 @@ export class ServerService {
     }
   }
 
-  async #one(scope: { readonly tenantId: string }, id: string): Promise<ServerWithVersion> {
+  async #one(scope: Scope, id: string): Promise<ServerWithVersion> {
     const found = await this.deps.store.find(scope, id)
     if (found) return found
-    if (id.startsWith("stdio:")) {
+    if (this.deps.directory.operator(scope, id)) {
       throw new AppError(
         "invalid",
         "this server is declared by the operator, in the setting mcp.stdio; it cannot be changed here",
@@ -238,8 +246,8 @@ export class ServerService {
   /** A server is the workspace's: who is at home in one project does not decide over the instances of another. */
   async #checkUse(caller: Caller, id: string, what: string): Promise<void> {
     if (caller.role === "tenant_admin") return
-    const used = await this.deps.store.usedIn(caller, id)
-    if (used.every(projectId => projectId === caller.projectId)) return
+    const uses = await this.deps.store.instances(caller, id)
+    if (uses.every(use => use.projectId === caller.projectId)) return
     throw new AppError("forbidden", `instances of other projects use this server, so only a tenant_admin may change ${what}`, {
       code: "INSUFFICIENT_ROLE",
     })

@@ -1,6 +1,6 @@
 import type { Vault } from "../../adapters/vault/vault.ts"
 import { CATALOG, canonicalUrl, findAdapter } from "../../connectors/catalog.ts"
-import type { Connector, Connectors, Scope } from "../../connectors/connector.ts"
+import type { Connector, Connectors, Scope, Tool } from "../../connectors/connector.ts"
 import type { CredentialsOf } from "../../connectors/credentials.ts"
 import type { ResolveForRun } from "../../connectors/resolve.ts"
 import type { Page, PageOf } from "../../http/paging.ts"
@@ -63,7 +63,7 @@ export interface NewInstance {
 export interface McpService {
   /** All platform adapters, with this project's instances of each. */
   catalog(scope: Scope): Promise<readonly CatalogServerBody[]>
-  /** Tools of this executable. */
+  /** Tools of this executable, and of the registered servers as far as they are known. */
   tools(scope: Scope, filter: ToolFilter): Promise<readonly ToolBody[]>
   list(scope: Scope, page: Page): Promise<PageOf<InstanceBody>>
   /** With a profile `default`, active. Throws `not_found` for an unknown server, `invalid` for its configuration. */
@@ -168,15 +168,14 @@ export function createMcpService(deps: McpDeps): McpService {
     },
     async tools(scope, filter) {
       const instance = filter.instance_id === undefined ? undefined : (await one(scope, filter.instance_id)).instance
-      const wanted = (slug: string) => slug === (filter.server_id ?? slug) && slug === (instance?.serverSlug ?? slug)
+      const wanted = (id: string) => id === (filter.server_id ?? id) && id === (instance?.serverId ?? id)
       const words = (filter.q ?? "").toLowerCase().split(/\s+/)
-      return [...connectors.values()]
-        .filter(connector => wanted(connector.slug))
-        .flatMap(toolBodies)
-        .filter(tool => {
-          const text = `${tool.name} ${tool.server_slug} ${tool.description}`.toLowerCase()
-          return words.every(word => text.includes(word))
-        })
+      const own = [...connectors.values()].filter(connector => wanted(connector.slug)).flatMap(connectorTools)
+      const registered = (await servers.registered(scope)).filter(server => wanted(server.id)).flatMap(serverTools)
+      return [...own, ...registered].filter(tool => {
+        const text = `${tool.name} ${tool.server_slug} ${tool.description}`.toLowerCase()
+        return words.every(word => text.includes(word))
+      })
     },
     async list(scope, page) {
       const { items, total } = await store.listInstances(scope, page)
@@ -241,22 +240,37 @@ export function createMcpService(deps: McpDeps): McpService {
   }
 }
 
-function toolBodies(connector: Connector): readonly ToolBody[] {
-  return connector.tools.map(tool => ({
+function connectorTools({ slug, name, category, tools }: Connector): readonly ToolBody[] {
+  return tools.map(tool => toolBody(tool, { id: slug, slug, group: name, tag: category }))
+}
+
+function serverTools({ id, slug, name, tools }: KnownServer): readonly ToolBody[] {
+  return (tools ?? []).map(tool => toolBody(tool, { id, slug, group: name, tag: "registered" }))
+}
+
+interface Shelf {
+  readonly id: string
+  readonly slug: string
+  readonly group: string
+  readonly tag: string
+}
+
+function toolBody(tool: Tool, { id, slug, group, tag }: Shelf): ToolBody {
+  return {
     name: tool.name,
     description: tool.description,
-    server_id: connector.slug,
-    mcp_id: connector.slug,
-    server_slug: connector.slug,
+    server_id: id,
+    mcp_id: id,
+    server_slug: slug,
     input_schema: tool.inputSchema,
     output_schema: tool.outputSchema ?? null,
     annotations: { ...tool.annotations },
     metadata: {
       display_name: displayName(tool.name),
-      suggested_group: connector.name,
-      suggested_tags: [connector.category, tool.annotations?.readOnlyHint ? "read" : "write"],
+      suggested_group: group,
+      suggested_tags: [tag, tool.annotations?.readOnlyHint ? "read" : "write"],
     },
-  }))
+  }
 }
 
 /** `sqlite_list_tables` → `Sqlite list tables`. */

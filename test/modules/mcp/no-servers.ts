@@ -6,6 +6,7 @@ export const NO_SERVERS: ServerDirectory = {
   findByUrl: async () => null,
   list: async () => [],
   current: async server => server.tools,
+  latest: (_, server) => server.tools,
   toolServer: () => {
     throw new Error("there are none")
   },

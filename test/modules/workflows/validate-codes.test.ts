@@ -9,10 +9,12 @@ import { type Caller, NOBODY } from "../../../src/http/permission.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { createBindingCheck } from "../../../src/modules/mcp/binding-check.ts"
 import type { ResolutionBody, ResolveRequest } from "../../../src/modules/mcp/contract.ts"
+import { KnownServers } from "../../../src/modules/mcp/known-servers.ts"
 import { DryRun, type DryRunDeps } from "../../../src/modules/workflows/dry-run.ts"
 import type { PinnedTools } from "../../../src/storage/schema/workflows.ts"
 import { ALL_TYPES as types } from "../../engine/checks-types.ts"
 import { SEED } from "../../engine/seed.ts"
+import { NO_SERVERS } from "../mcp/no-servers.ts"
 
 const sandbox = createLuaSandbox({ command: selfCommand(), size: 1 })
 afterAll(() => sandbox.close())
@@ -37,6 +39,7 @@ const connectors = new Map([connector("sqlite"), connector("redis"), needsKey].m
 
 /** A project with an instance of sqlite, one of redis that lacks its configuration, and one of postgres from elsewhere. */
 const mcp = {
+  servers: new KnownServers({ connectors, directory: NO_SERVERS, publicUrl: "http://127.0.0.1:8420" }),
   async resolve(_: Caller, { graph }: ResolveRequest): Promise<ResolutionBody> {
     const [{ server_url = null, instance_id }] = (graph as { steps: [{ server_url?: string; instance_id?: string }] }).steps
     const found = (id: string): ResolutionBody => ({
@@ -81,7 +84,7 @@ const deps: DryRunDeps = {
   clock: { now: () => Date.UTC(2026, 5, 10) },
   checkLua: script => sandbox.check(script),
   runLua: (job, options) => sandbox.run(job, options),
-  checkBinding: createBindingCheck({ mcp, connectors, publicUrl: "http://127.0.0.1:8420" }),
+  checkBinding: createBindingCheck({ mcp, publicUrl: "http://127.0.0.1:8420" }),
 }
 const dryRun = new DryRun(deps)
 
@@ -204,7 +207,7 @@ describe("bindings and tools", () => {
         return mcp.resolve(...args)
       },
     }
-    const checkBinding = createBindingCheck({ mcp: counted, connectors, publicUrl: "" })
+    const checkBinding = createBindingCheck({ mcp: counted, publicUrl: "" })
     const steps = Array.from({ length: 50 }, (_, i) => call(`s${i}`))
     expect((await new DryRun({ ...deps, checkBinding }).validate(caller, "w", { graph: { steps } })).readiness).toBe("ready")
     expect(looks).toBe(1)
