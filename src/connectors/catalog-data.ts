@@ -10,7 +10,7 @@ export interface AdapterRow {
   readonly description: string
   /** Tool names, separated by blanks. */
   readonly tools: string
-  /** Keys, separated by blanks: `*` required, `!` secret, `#` a number; `=` and the default. */
+  /** Keys, separated by blanks: `*` required, `!` secret, `#` a number; `=` and the default, or options with `|` between. */
   readonly config: string
   readonly notes?: { readonly [key: string]: string }
 }

@@ -77,20 +77,27 @@ function words(text: string): readonly string[] {
   return text.split(/\s+/).filter(word => word !== "")
 }
 
-/** One word of the table, e.g. `APIKey*!` or `redis_db=0`. */
+/** One word of the table, e.g. `APIKey*!`, `redis_db=0`, or `auth=none|bearer`, whose first option is the default. */
 function configField(word: string, notes: { readonly [key: string]: string }): readonly [string, ConfigField] {
   const [, key, marks, fallback] = /^(\w+)([*!#]*)(?:=(.*))?$/.exec(word) ?? []
   assert(key !== undefined && marks !== undefined, `the catalog's configuration word ${word}`)
-  const value = fallback === undefined ? undefined : literal(fallback)
+  const options = fallback?.includes("|") ? fallback.split("|") : undefined
+  const value = fallback === undefined ? undefined : literal(options?.[0] ?? fallback)
   const note = notes[key]
-  const type = typeof value === "number" || marks.includes("#") ? "number" : typeof value === "boolean" ? "boolean" : "string"
   const field: ConfigField = {
-    type,
+    type: options
+      ? "option"
+      : typeof value === "number" || marks.includes("#")
+        ? "number"
+        : typeof value === "boolean"
+          ? "boolean"
+          : "string",
     displayName: displayName(key),
     required: marks.includes("*"),
     ...(note === undefined ? {} : { description: note }),
     ...(value === undefined ? {} : { default: value }),
     ...(marks.includes("!") ? { secret: true as const } : {}),
+    ...(options && { options: options.map(option => ({ label: displayName(option), value: option })) }),
   }
   return [key, field]
 }

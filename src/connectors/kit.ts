@@ -18,8 +18,11 @@ export interface ToolDefinition<Input extends TObject = TObject> {
   run(args: Static<Input>, call: ToolCall): Promise<JsonObject>
 }
 
-/** `reads`: changes nothing. `sets`: a repeat changes nothing more. `adds`: a repeat adds again. `destroys`: takes something away. */
-export type Hints = "reads" | "sets" | "adds" | "destroys"
+/**
+ * `reads`: changes nothing. `sets`: a repeat changes nothing more. `adds`: a repeat adds again. `destroys`: takes something away.
+ * `anything`: whatever the arguments say.
+ */
+export type Hints = "reads" | "sets" | "adds" | "destroys" | "anything"
 
 /** Its configuration has the schema's defaults. */
 export type ToolCall = CallContext
@@ -29,6 +32,7 @@ const ANNOTATIONS: Readonly<Record<Hints, ToolAnnotations>> = {
   sets: { readOnlyHint: false, idempotentHint: true, destructiveHint: false },
   adds: { readOnlyHint: false, idempotentHint: false, destructiveHint: false },
   destroys: { readOnlyHint: false, idempotentHint: true, destructiveHint: true },
+  anything: { readOnlyHint: false, idempotentHint: false, destructiveHint: true },
 }
 
 /**

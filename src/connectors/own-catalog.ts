@@ -9,7 +9,17 @@ export const OWN_ADAPTERS: readonly AdapterRow[] = [
     auth: "api_key",
     description: "One HTTP request to any service: all methods, the usual ways to sign in, all pages of a list.",
     tools: "http_request",
-    config: "base_url",
+    config:
+      "base_url auth=none|bearer|basic|api_key_header|api_key_query token! username password! api_key! api_key_name=X-API-Key",
+    notes: {
+      base_url: "The address that paths are below, e.g. https://api.example.com/v1. Credentials go to its host alone.",
+      auth: "How requests to base_url are signed in.",
+      token: "For bearer.",
+      username: "For basic.",
+      password: "For basic.",
+      api_key: "For api_key_header and api_key_query.",
+      api_key_name: "The header or the query parameter that carries api_key.",
+    },
   },
   {
     slug: "files",

@@ -2,6 +2,7 @@ import type { Egress } from "../adapters/egress/egress.ts"
 import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
 import { createGithubConnector } from "./github/connector.ts"
+import { createHttpConnector } from "./http/connector.ts"
 import { createPostgresConnector } from "./postgres/connector.ts"
 import { createRedisConnector } from "./redis/connector.ts"
 import { createResendConnector } from "./resend/connector.ts"
@@ -17,6 +18,7 @@ export interface ConnectorDeps {
 /** One line per connector of this executable. */
 const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
   createGithubConnector,
+  createHttpConnector,
   createResendConnector,
   deps => createSqliteConnector(deps.sqlite),
   createTimeConnector,

@@ -168,7 +168,7 @@ function requestOf(service: RestService, request: RestRequest, base: URL, args: 
 const KEY_MAX_CHARS = 255
 
 /** The key itself where a header can carry it, otherwise its hash. */
-function headerSafe(key: string): string {
+export function headerSafe(key: string): string {
   if (key.length <= KEY_MAX_CHARS && /^[\x21-\x7e]+$/.test(key)) return key
   return new Bun.CryptoHasher("sha256").update(key).digest("hex")
 }
