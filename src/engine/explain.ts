@@ -1,4 +1,5 @@
 import type { Json } from "../kernel/json.ts"
+import { liveBodies } from "./bodies.ts"
 import { isInScope } from "./episode.ts"
 import { type Step, takesInputFrom } from "./graph.ts"
 import { type Place, stateAt, stepAt } from "./place.ts"
@@ -43,7 +44,7 @@ function plainly(step: Step, s: StepState): string {
       return `${step.id} ran and failed: ${s.error ?? "no reason given"}`
     case "running":
       return s.retryAt === null
-        ? `${step.id} is running, attempt ${s.attempt}`
+        ? `${step.id} is running, attempt ${s.attempt}${waitingItems(s)}`
         : `${step.id} waits for its next attempt: ${s.error ?? ""}`
     case "waiting":
       return `${step.id} waits for ${waitedFor(s)}`
@@ -52,6 +53,13 @@ function plainly(step: Step, s: StepState): string {
     case "cancelled":
       return `${step.id} did not run`
   }
+}
+
+/** Of a loop: how many of its items only people can move on. */
+function waitingItems({ loop }: StepState): string {
+  const waiting = liveBodies(loop).filter(([, body]) => body.task !== null || body.steps.some(s => s.task !== null)).length
+  if (waiting === 0) return ""
+  return `; ${waiting} of its items ${waiting === 1 ? "waits" : "wait"} for a person`
 }
 
 function waitedFor(s: StepState): string {
