@@ -14,6 +14,7 @@ import { createWhatsAppGraph } from "./adapters/whatsapp/graph.ts"
 import { api } from "./api.ts"
 import { type Config, childEnvironment, defaultChildren, environmentOf, stdioEnvironment } from "./config.ts"
 import { createConnectors } from "./connectors/registry.ts"
+import { FEED_CHILD_MEMORY_MAX_BYTES, FEEDS_WAITING_MAX } from "./connectors/rss/limits.ts"
 import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
@@ -152,9 +153,17 @@ export async function createApp(deps: AppDeps) {
     memoryMaxBytes: SQLITE_CHILD_MEMORY_MAX_BYTES,
     env: childEnvironment(),
   })
+  const feedChildren = createChildPool({
+    command: [...selfCommand(), "__child", "feeds"],
+    size: 1,
+    maxWaiting: FEEDS_WAITING_MAX,
+    memoryMaxBytes: FEED_CHILD_MEMORY_MAX_BYTES,
+    env: childEnvironment(),
+  })
   const connectors = createConnectors({
     egress,
     clock,
+    feeds: feedChildren,
     sqlite: {
       children: sqliteChildren,
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),
@@ -396,7 +405,7 @@ export async function createApp(deps: AppDeps) {
       await ifThereIsRoom(() => access.flush())
       await ifThereIsRoom(() => webhooks.flush())
       for (const connector of connectors.values()) connector.close?.()
-      await Promise.all([lua.close(), sqliteChildren.close(), mcpClients.close()])
+      await Promise.all([lua.close(), sqliteChildren.close(), feedChildren.close(), mcpClients.close()])
       egress.close()
       await ifThereIsRoom(() => attemptLog.flush())
       await db.close()

@@ -4,6 +4,7 @@
  */
 const KINDS: { readonly [kind: string]: () => Promise<void> } = {
   lua: async () => (await import("../adapters/sandbox/lua-child.ts")).serveLua(),
+  feeds: async () => (await import("../connectors/rss/child.ts")).serveFeeds(),
   sqlite: async () =>
     (await import("../connectors/sqlite/child.ts")).serveSqlite((await import("../storage/sqlite/driver.ts")).connect),
 }

@@ -2,10 +2,12 @@ import type { Egress } from "../adapters/egress/egress.ts"
 import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
 import { createGithubConnector } from "./github/connector.ts"
+import { createHealthcareConnector } from "./healthcare/connector.ts"
 import { createHttpConnector } from "./http/connector.ts"
 import { createPostgresConnector } from "./postgres/connector.ts"
 import { createRedisConnector } from "./redis/connector.ts"
 import { createResendConnector } from "./resend/connector.ts"
+import { createRssConnector, type RssConnectorDeps } from "./rss/connector.ts"
 import { createSqliteConnector, type SqliteConnectorDeps } from "./sqlite/connector.ts"
 import { createTimeConnector } from "./time/connector.ts"
 
@@ -13,6 +15,7 @@ export interface ConnectorDeps {
   readonly egress: Egress
   readonly clock: Clock
   readonly sqlite: SqliteConnectorDeps
+  readonly feeds: RssConnectorDeps["feeds"]
 }
 
 /** One line per connector of this executable. */
@@ -21,6 +24,8 @@ const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
   createHttpConnector,
   createResendConnector,
   deps => createSqliteConnector(deps.sqlite),
+  createHealthcareConnector,
+  createRssConnector,
   createTimeConnector,
   createPostgresConnector,
   createRedisConnector,

@@ -33,6 +33,7 @@ export function connectorDeps(): ConnectorDeps {
   return {
     egress: egressTo(),
     clock: { now: () => 0 },
+    feeds: { run: () => Promise.reject(new Error("not here")) },
     sqlite: {
       children: { run: async () => ({ ok: true, value: {} }) },
       dataRootOf: () => "/nowhere",
