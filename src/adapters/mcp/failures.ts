@@ -61,12 +61,15 @@ function errorText(text: unknown): string {
 
 const INTERNAL_ERROR = -32_603
 const METHOD_NOT_FOUND = -32_601
+/** The client would have to be able to do something that this one does not offer, e.g. to ask a person. */
+const MISSING_CAPABILITY = -32_021
 
 /** The SDK's own words where the answer of a tool is not what it declares. */
 const NOT_AS_DECLARED = /output ?schema|structured content/i
 
 function protocolSentence({ code, message }: ProtocolError, who: string): Sentence {
   if (NOT_AS_DECLARED.test(message)) return never(`a tool of ${who} gave something else than it declares: ${quoted(message)}`)
+  if (code === MISSING_CAPABILITY) return never(`${asksForInput(who)} (${quoted(message)})`)
   if (code === METHOD_NOT_FOUND) return never(`${who} does not know this: ${quoted(message)}`)
   return { message: `${who} answered with the error ${code}: ${quoted(message)}`, retryable: code === INTERNAL_ERROR }
 }
@@ -85,10 +88,14 @@ function sdkSentence({ code, message, data }: SdkError, who: string): Sentence {
     case SdkErrorCode.UnsupportedResultType:
     case SdkErrorCode.InputRequiredRoundsExceeded:
     case SdkErrorCode.CapabilityNotSupported:
-      return never(`a tool of ${who} asks for input in the middle of its work, which nobody can give here`)
+      return never(asksForInput(who))
     default:
       return never(`no conversation with ${who} is possible: ${quoted(message)}`)
   }
+}
+
+function asksForInput(who: string): string {
+  return `a tool of ${who} asks for input in the middle of its work, which nobody can give here`
 }
 
 function contentType(data: unknown): string {

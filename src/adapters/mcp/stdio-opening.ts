@@ -41,10 +41,9 @@ async function openProcess(target: StdioTarget, greeting: Greeting, starts: Star
     const { ended, spoke, started } = inner
     await close()
     if (ended === null) throw error
-    const failure = new McpFailure(inner.obituary(), { retryable: true })
-    if (greeting === "negotiate" && started && !spoke) throw new EndedOnProbe(failure.message, { retryable: true })
+    if (greeting === "negotiate" && started && !spoke) throw new EndedOnProbe(inner.obituary(), { retryable: true })
     starts.crashed(target.key)
-    throw failure
+    throw started ? new McpFailure(inner.obituary(), { retryable: true }) : error
   }
 }
 
