@@ -23,6 +23,8 @@ export interface AirgapReport {
   readonly sealed: boolean
   readonly allow: readonly string[]
   readonly hosts: readonly ReachedHost[]
+  /** MCP servers that are programs of this machine: what they reach, this program cannot see. */
+  readonly programs: readonly { readonly name: string; readonly program: string }[]
   /** What is wrong, one sentence each. */
   readonly problems: readonly string[]
 }
@@ -39,7 +41,11 @@ export function airgapReport(config: Config): AirgapReport {
   const directory = dataDirectory(config.data)
   const publicUrl = config.public_url || `http://${config.host}:${config.port}`
   const deps = { config, publicUrl, keyFile: directory.masterKey, environment: processEnvironment() }
-  const { hosts: found, unknown } = readable(() => {
+  const {
+    hosts: found,
+    programs,
+    unknown,
+  } = readable(() => {
     const rows = existsSync(directory.database) ? inspectReach(directory.database) : NO_ROWS
     return reachOf(rows, deps)
   })
@@ -50,7 +56,14 @@ export function airgapReport(config: Config): AirgapReport {
     ...hosts.flatMap(problemOf),
     ...unknown,
   ]
-  return { ok: problems.length === 0, sealed: config.sealed, allow: config["egress.allow"].map(allowEntryText), hosts, problems }
+  return {
+    ok: problems.length === 0,
+    sealed: config.sealed,
+    allow: config["egress.allow"].map(allowEntryText),
+    hosts,
+    programs,
+    problems,
+  }
 }
 
 function readable<T>(look: () => T): T {
@@ -93,7 +106,7 @@ function problemOf({ verdict, protocol, host, port, why, reason }: ReachedHost):
   return [`${who}: ${protocol} ${host}:${port} is reached over the public network`]
 }
 
-function linesOf({ ok, sealed, allow, hosts, problems }: AirgapReport): readonly string[] {
+function linesOf({ ok, sealed, allow, hosts, programs, problems }: AirgapReport): readonly string[] {
   return [
     `sealed   ${sealed ? "yes" : "no"}`,
     `allow    ${allow.join(", ") || "nothing"}`,
@@ -101,6 +114,7 @@ function linesOf({ ok, sealed, allow, hosts, problems }: AirgapReport): readonly
       const by = one.entry === null ? "" : ` by ${one.entry}`
       return `${one.verdict.padEnd(8)} ${one.protocol} ${one.host}:${one.port}${by} (${one.why.join(", ")})`
     }),
+    ...programs.map(({ name, program }) => `program  ${program} (MCP server ${name}): the system must say what it may reach`),
     ...problems.map(sentence => `problem  ${sentence}`),
     ok ? "Nothing leaves this instance but to what is listed above." : `${problems.length} of these must be settled first.`,
   ]

@@ -4,12 +4,14 @@ import type { Config } from "../config.ts"
 import { findAdapter, slugOfUrl } from "../connectors/catalog.ts"
 import { isJsonObject, type Json } from "../kernel/json.ts"
 import { sourcesOf, vaultNameOf } from "../modules/mcp/wiring.ts"
-import { type ReachRows, secretKey, type WiredInstance } from "../storage/inspect-reach.ts"
+import { type ReachRows, type SavedConnection, secretKey, type WiredInstance } from "../storage/inspect-reach.ts"
 import { type Address, addressesIn, addressOf } from "./address-in.ts"
 
 /** Where an instance may go, and what would lead it there. */
 export interface Reach {
   readonly hosts: readonly { readonly address: Address; readonly why: string }[]
+  /** Programs of this machine that are MCP servers: what they reach, the system must say. */
+  readonly programs: readonly { readonly name: string; readonly program: string }[]
   /** Sentences about what may lead outside and could not be read. */
   readonly unknown: readonly string[]
 }
@@ -19,6 +21,10 @@ const VENDORS: ReadonlyMap<string, string> = new Map([
   ["github", "https://api.github.com"],
   ["resend", "https://api.resend.com"],
 ])
+
+/** Google's own, as its discovery document has them; any other issuer names its endpoints when it is asked. */
+const GOOGLE = "https://accounts.google.com"
+const GOOGLE_ENDPOINTS = ["https://oauth2.googleapis.com", "https://openidconnect.googleapis.com", "https://www.googleapis.com"]
 
 export interface ReachDeps {
   readonly config: Config
@@ -46,12 +52,30 @@ export function reachOf(rows: ReachRows, deps: ReachDeps): Reach {
     const vendor = VENDORS.get(instance.slug)
     add(named.length === 0 && vendor !== undefined ? addressesIn(vendor) : named, why)
   }
-  for (const { name, provider, metadata } of rows.connections)
-    for (const text of textsIn(metadata)) add(addressesIn(text), `connection ${name} (${provider})`)
+  for (const connection of rows.connections) {
+    const { name, provider, metadata } = connection
+    const why = `connection ${name} (${provider})`
+    // Whether or not an instance is wired to it: a workflow may put it in the place of another.
+    const { values, closed } = credentialsOf(connection, rows, open)
+    unknown.push(...closed.map(sentence => `${why}: ${sentence}`))
+    for (const [key, value] of values) add(configured(key, value, values), why)
+    if (provider === "google_account") add(googleAddresses(deps.config), why)
+    if (provider === "whatsapp") add(addressesIn(deps.config["whatsapp.graph_url"]), why)
+    // Of the others the metadata is the user's own, or holds names that only look like addresses.
+    if (provider === "mcp_oauth") for (const text of textsIn(metadata)) add(addressesIn(text), why)
+  }
+  if (deps.config["google.client_id"] !== "") add(googleAddresses(deps.config), "signing in with Google")
+  if (deps.config["whatsapp.app_id"] !== "") add(addressesIn(deps.config["whatsapp.graph_url"]), "signing up with WhatsApp")
   for (const url of rows.callbacks) add(addressesIn(url), "callback of a run")
   for (const { name, graph } of rows.graphs)
     for (const text of textsOfCalls(graph)) if (!inProcess(text, deps.publicUrl)) add(addressesIn(text), `workflow ${name}`)
-  return { hosts, unknown }
+  const programs = deps.config["mcp.stdio"].map(({ name, command }) => ({ name, program: command[0] }))
+  return { hosts, programs, unknown }
+}
+
+function googleAddresses(config: Config): readonly Address[] {
+  const issuer = config["google.issuer"]
+  return [issuer, ...(issuer === GOOGLE ? GOOGLE_ENDPOINTS : [])].flatMap(addressesIn)
 }
 
 type Open = (tenantId: string, name: string) => string | null
@@ -65,6 +89,20 @@ function opener(rows: ReachRows, keyFile: string): Open {
     const key = secret && unseal(master.bytes, secret.wrappedKey, ["data-key", tenantId])
     return (key && unseal(key, secret.sealed, ["secret", tenantId, name])?.toString("utf8")) ?? null
   }
+}
+
+function credentialsOf({ id, tenantId }: SavedConnection, rows: ReachRows, open: Open) {
+  const values = new Map<string, Json>()
+  const closed: string[] = []
+  const prefix = `connection:${id}:`
+  for (const { name, tenantId: owner } of rows.secrets.values()) {
+    if (owner !== tenantId || !name.startsWith(prefix)) continue
+    const key = name.slice(prefix.length)
+    const value = open(tenantId, name)
+    if (value === null) closed.push(`the secret ${key} cannot be opened`)
+    else values.set(key, value)
+  }
+  return { values, closed }
 }
 
 /** What a tool of the instance would be called with; sentences for what cannot be known here. */
@@ -102,8 +140,8 @@ function valuesOf(instance: WiredInstance, open: Open, environment: ReachDeps["e
 /** What one value of a configuration leads to. Keys that end in `_host` or `_addr` hold bare hosts; others whole addresses. */
 function configured(key: string, value: Json, all: ReadonlyMap<string, Json>): readonly Address[] {
   if (typeof value !== "string") return []
-  const [, stem] = /^(.*)_host$/i.exec(key) ?? []
-  if (stem !== undefined) return addressOf(value, Number(all.get(`${stem}_port`) ?? 0))
+  const [, stem] = /^(|.*_)host$/i.exec(key) ?? []
+  if (stem !== undefined) return addressOf(value, Number(all.get(`${stem}port`) ?? 0))
   return /_addr$/i.test(key) ? addressOf(value, 6379) : addressesIn(value)
 }
 

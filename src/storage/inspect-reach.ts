@@ -10,11 +10,19 @@ export interface WiredInstance {
   readonly sourceSpec: JsonObject
 }
 
+export interface SavedConnection {
+  readonly id: string
+  readonly tenantId: string
+  readonly name: string
+  readonly provider: string
+  readonly metadata: JsonObject
+}
+
 /** What an instance of the runtime keeps that leads outside. */
 export interface ReachRows {
   readonly instances: readonly WiredInstance[]
   readonly servers: readonly { readonly name: string; readonly url: string; readonly bridge: JsonObject | null }[]
-  readonly connections: readonly { readonly name: string; readonly provider: string; readonly metadata: JsonObject }[]
+  readonly connections: readonly SavedConnection[]
   /** Addresses that will be told when a run ends, or have still to be told. */
   readonly callbacks: readonly string[]
   /** Drafts, and what is published. */
@@ -38,6 +46,7 @@ export function secretKey(tenantId: string, name: string): string {
 
 const INSTANCES = `SELECT i.tenant_id, i.server_slug, i.name, p.config, p.source_spec FROM mcp_instances i
   JOIN mcp_config_profiles p ON p.instance_id = i.id AND p.active ORDER BY i.created_at`
+const CONNECTIONS = "SELECT id, tenant_id, display_name, provider, metadata FROM connections ORDER BY created_at"
 const CALLBACKS = `SELECT url FROM run_callbacks WHERE next_attempt_at IS NOT NULL
   UNION SELECT callback_url FROM runs WHERE callback_url IS NOT NULL AND completed_at IS NULL`
 const GRAPHS = `SELECT name, graph FROM workflows WHERE archived_at IS NULL
@@ -74,13 +83,13 @@ export function inspectReach(path: string): ReachRows {
         url: String(row.canonical_url),
         bridge: row.bridge === null ? null : objectOf(row.bridge),
       })),
-      connections: all("connections", "SELECT display_name, provider, metadata FROM connections ORDER BY created_at").map(
-        row => ({
-          name: String(row.display_name),
-          provider: String(row.provider),
-          metadata: objectOf(row.metadata),
-        }),
-      ),
+      connections: all("connections", CONNECTIONS).map(row => ({
+        id: String(row.id),
+        tenantId: String(row.tenant_id),
+        name: String(row.display_name),
+        provider: String(row.provider),
+        metadata: objectOf(row.metadata),
+      })),
       callbacks: all("run_callbacks", CALLBACKS).map(row => String(row.url)),
       graphs: all("workflow_versions", GRAPHS).map(row => ({ name: String(row.name), graph: objectOf(row.graph) })),
       secrets: new Map(secrets.map(secret => [secretKey(secret.tenantId, secret.name), secret])),

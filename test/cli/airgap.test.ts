@@ -38,6 +38,7 @@ describe("doctor --airgap", () => {
     await wired("postgres", "crm", { postgres_dsn: `postgres://app:${CANARY}@db.internal:6432/crm` })
     await wired("mysql", "shop", { mysql_password: CANARY }, { mysql_host: "10.1.2.3", mysql_database: "shop" })
     await wired("sqlite", "notes", {})
+    await connected("warehouse", { postgres_dsn: `postgres://app:${CANARY}@warehouse.lan/dw` })
     await world.workflow(
       {
         steps: [
@@ -98,13 +99,20 @@ describe("doctor --airgap", () => {
     })
   }
 
+  async function connected(name: string, values: Record<string, string>) {
+    const made = await world.call(world.as(world.people.tenantAdmin), "POST", "/v1/connections", {
+      ...{ provider: "custom", service: "postgres", display_name: name, credentials: values },
+    })
+    if (made.status !== 201) throw new Error(made.text)
+  }
+
   const report = (flags: object) => {
     const config: Config = readConfig({ flags: { data: world.deps.config.data, ...flags }, environment: {} })
     const whole = airgapReport(config)
     expect(JSON.stringify(whole)).not.toContain(CANARY)
     return { ...whole, shown: whole.hosts.map(h => `${h.verdict} ${h.protocol} ${h.host}:${h.port} ${h.entry ?? ""}`.trim()) }
   }
-  const OPEN = "10.0.0.0/8,db.internal:6432,tickets.lan,api.example.com,ended.example.com:443"
+  const OPEN = "10.0.0.0/8,db.internal:6432,warehouse.lan,tickets.lan,api.example.com,ended.example.com:443"
 
   test("lists every host that something leads to, with who does and the entry that opens it", () => {
     const { ok, hosts, shown, problems } = report({ sealed: true, "egress.allow": OPEN })
@@ -112,6 +120,7 @@ describe("doctor --airgap", () => {
       "allowed http tickets.lan:9000 tickets.lan",
       "allowed tcp db.internal:6432 db.internal:6432",
       "allowed tcp 10.1.2.3:3306 10.0.0.0/8",
+      "allowed tcp warehouse.lan:5432 warehouse.lan",
       "allowed https ended.example.com:443 ended.example.com:443",
       "allowed https api.example.com:443 api.example.com",
     ])
@@ -119,6 +128,7 @@ describe("doctor --airgap", () => {
       ["MCP server Tickets"],
       ["instance crm of postgres"],
       ["instance shop of mysql"],
+      ["connection warehouse (custom)"],
       ["callback of a run"],
       ["workflow nightly"],
     ])
@@ -130,13 +140,14 @@ describe("doctor --airgap", () => {
     expect(ok).toBe(false)
     expect(shown.filter(line => line.startsWith("refused"))).toEqual([
       "refused tcp db.internal:6432",
+      "refused tcp warehouse.lan:5432",
       "refused https ended.example.com:443",
       "refused https api.example.com:443",
     ])
     expect(problems[0]).toBe(
       'instance crm of postgres: would be refused: db.internal:6432 is not on the allow-list, and this instance is sealed; the operator can allow it with the setting egress.allow = "db.internal:6432"',
     )
-    expect(problems).toHaveLength(3)
+    expect(problems).toHaveLength(4)
   })
 
   test("fails when the instance is not sealed, and names what it would reach in public", () => {
@@ -162,8 +173,25 @@ describe("doctor --airgap", () => {
     })
   })
 
+  test("lists what settings lead to, and names the programs that are MCP servers", () => {
+    const stdio = JSON.stringify({ notes: { command: ["/opt/notes", "--token", CANARY] } })
+    const google = { "google.client_id": "id", "google.client_secret": CANARY }
+    const settings = { ...google, "whatsapp.app_id": "1", "whatsapp.app_secret": CANARY, "mcp.stdio": stdio }
+    const { shown, programs } = report({ sealed: true, "egress.allow": OPEN, ...settings })
+    expect(shown.filter(line => line.startsWith("refused"))).toEqual(
+      [
+        "accounts.google.com",
+        "oauth2.googleapis.com",
+        "openidconnect.googleapis.com",
+        "www.googleapis.com",
+        "graph.facebook.com",
+      ].map(host => `refused https ${host}:443`),
+    )
+    expect(programs).toEqual([{ name: "notes", program: "/opt/notes" }])
+  })
+
   test("of a data directory that was never started lists nothing", () => {
     const config = readConfig({ flags: { data: `${world.deps.config.data}-none`, sealed: true }, environment: {} })
-    expect(airgapReport(config)).toEqual({ ok: true, sealed: true, allow: [], hosts: [], problems: [] })
+    expect(airgapReport(config)).toEqual({ ok: true, sealed: true, allow: [], hosts: [], programs: [], problems: [] })
   })
 })
