@@ -4,6 +4,7 @@ import type { Connector, Connectors } from "./connector.ts"
 import { createGithubConnector } from "./github/connector.ts"
 import { createHealthcareConnector } from "./healthcare/connector.ts"
 import { createHttpConnector } from "./http/connector.ts"
+import { createMysqlConnector } from "./mysql/connector.ts"
 import { createPostgresConnector } from "./postgres/connector.ts"
 import { createRedisConnector } from "./redis/connector.ts"
 import { createResendConnector } from "./resend/connector.ts"
@@ -27,6 +28,7 @@ const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
   createHealthcareConnector,
   createRssConnector,
   createTimeConnector,
+  createMysqlConnector,
   createPostgresConnector,
   createRedisConnector,
 ]

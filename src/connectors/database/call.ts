@@ -18,12 +18,14 @@ export interface LimitedCall<T> {
   /** Of which nothing may be in what is said about a failure. */
   readonly secrets: readonly string[]
   work(limit: Limit): Promise<T>
+  /** Asked when the time is up: whether doing it once more can do no harm. */
+  repeatable(): boolean
   /** What the server's own errors mean; null: not one of those. */
   translate(error: unknown): ToolFailure | null
 }
 
 /** Does the work in the time that both the step and the configuration leave it, and says what went wrong without secrets. */
-export async function limited<T>({ call, seconds, secrets, work, translate }: LimitedCall<T>): Promise<T> {
+export async function limited<T>({ call, seconds, secrets, work, repeatable, translate }: LimitedCall<T>): Promise<T> {
   const ms = Math.max(1, Math.min(call.timeoutMs, seconds > 0 ? seconds * 1_000 : TIMEOUT_MAX_MS, TIMEOUT_MAX_MS))
   const started = performance.now()
   const timer = new AbortController()
@@ -33,15 +35,19 @@ export async function limited<T>({ call, seconds, secrets, work, translate }: Li
     return await work({ ms, signal, left: () => Math.max(1, Math.floor(ms - (performance.now() - started))) })
   } catch (error) {
     if (call.signal.aborted) throw error
-    if (timer.signal.aborted) throw timeout(ms)
+    if (timer.signal.aborted) throw timeout(ms, repeatable())
     throw failureOf(error, secrets, translate)
   } finally {
     clearTimeout(clock)
   }
 }
 
-export function timeout(ms: number): ToolFailure {
-  return new ToolFailure(`no answer within ${ms / 1_000} s; the server was told to stop`, { retryable: true, timeout: true })
+export function timeout(ms: number, repeatable: boolean): ToolFailure {
+  const doubt = repeatable ? "" : "; it may have been done all the same"
+  return new ToolFailure(`no answer within ${ms / 1_000} s; the server was told to stop${doubt}`, {
+    retryable: repeatable,
+    timeout: true,
+  })
 }
 
 function failureOf(error: unknown, secrets: readonly string[], translate: (error: unknown) => ToolFailure | null): unknown {

@@ -25,6 +25,7 @@ export function createPostgresConnector({ egress, ca }: PostgresDeps): Connector
   const withSession: WithSession = (call, work) => {
     const dsn = parseDsn(String(call.config.postgres_dsn ?? ""))
     let limitMs = call.timeoutMs
+    let used: PgSession | null = null
     return limited({
       call,
       seconds: Number(call.config.postgres_request_timeout_sec),
@@ -36,9 +37,13 @@ export function createPostgresConnector({ egress, ca }: PostgresDeps): Connector
           size: sizeOf(call.config),
           signal: limit.signal,
           open: signal => PgSession.open({ outgoing: egress.for(call.asker), dsn, ca, signal }),
-          work: session => work(session, limit),
+          work: session => {
+            used = session
+            return work(session, limit)
+          },
         })
       },
+      repeatable: () => used?.inDoubt !== true,
       translate: error => translate(error, limitMs),
     })
   }

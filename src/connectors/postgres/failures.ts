@@ -9,7 +9,7 @@ const QUERY_CANCELED = "57014"
 /** The server's own words, and whether it can help to try again. */
 export function translate(error: unknown, limitMs: number): ToolFailure | null {
   if (!(error instanceof ServerError)) return null
-  if (error.sqlState === QUERY_CANCELED && /timeout/.test(error.message)) return timeout(limitMs)
+  if (error.sqlState === QUERY_CANCELED && /timeout/.test(error.message)) return timeout(limitMs, true)
   const more = [error.detail, error.hint].filter(text => text !== "").map(text => ` ${text.replace(/([^.])$/, "$1.")}`)
   const state = error.sqlState === "" ? "" : ` (SQLSTATE ${error.sqlState})`
   return new ToolFailure(`${error.message}${state}${more.length > 0 ? `:${more.join("")}` : ""}`, {

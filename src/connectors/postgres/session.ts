@@ -63,6 +63,8 @@ export class PgSession implements Session {
   #status = "I"
   #sound = true
   #waiting = false
+  /** A change may be there although nobody was told so. */
+  inDoubt = false
   readonly #types = new Map<number, OwnType>()
 
   private constructor(

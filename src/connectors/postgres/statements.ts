@@ -46,7 +46,7 @@ export async function write(session: PgSession, statement: Statement, maxRows: n
     if (!(error instanceof ServerError) || error.sqlState !== ACTIVE_TRANSACTION || !session.usable) throw error
     await session.command("ROLLBACK")
     await session.command(`SET statement_timeout = ${serverMs(leftMs)}; ${SPELLING.replaceAll("SET LOCAL", "SET")}`)
-    return await runOnce(session, statement, maxRows)
+    return await settling(session, () => runOnce(session, statement, maxRows))
   }
 }
 
@@ -62,13 +62,23 @@ async function writeInTransaction(
   const result = await runOnce(session, statement, maxRows)
   if (session.status !== "T")
     throw new ToolFailure("the statement ended the transaction that each call has; a transaction cannot span calls")
-  try {
-    await session.command("COMMIT")
-  } catch (error) {
-    if (error instanceof ServerError && session.usable) throw error
-    throw new ToolFailure("the connection broke while the change was committed: it may or may not have been done")
-  }
+  await settling(session, () => session.command("COMMIT"))
   return result
+}
+
+/** What takes effect at a moment that we may not hear of. */
+async function settling<T>(session: PgSession, work: () => Promise<T>): Promise<T> {
+  session.inDoubt = true
+  try {
+    const result = await work()
+    session.inDoubt = false
+    return result
+  } catch (error) {
+    if (!(error instanceof ServerError) || !session.usable)
+      throw new ToolFailure("the connection broke before the change was confirmed: it may or may not have been done")
+    session.inDoubt = false
+    throw error
+  }
 }
 
 async function runOnce(session: PgSession, statement: Statement, maxRows: number): Promise<JsonObject> {

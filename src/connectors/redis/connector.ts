@@ -35,6 +35,7 @@ export function createRedisConnector({ egress, ca }: RedisDeps): Connector {
           work: session => session.ask(words),
         })
       },
+      repeatable: () => again,
       translate: error => translate(error, again),
     })
   }
