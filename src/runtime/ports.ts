@@ -52,7 +52,7 @@ export type StepOutcome =
 
 export interface Ask {
   readonly taskType: string
-  /** What the person is shown. */
+  /** What the person is shown; cut, as results are, when it is too large. Comes back as `asked` of the answer. */
   readonly payload: Json
   readonly expiresInMs: number | null
 }

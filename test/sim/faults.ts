@@ -141,6 +141,12 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: "one key for all items", file: WORKER, from: "item ?? 0", to: "0 * (item ?? 0)" },
   {
+    name: "progress of what was given up",
+    file: WORKER,
+    from: "if (run.executing.get(key) === abort) host.progress(",
+    to: "host.progress(",
+  },
+  {
     name: "an old attempt's end forgets the new one",
     file: WORKER,
     from: "if (run.executing.get(key) === abort) run.executing.delete(key)",

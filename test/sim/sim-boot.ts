@@ -314,7 +314,8 @@ export class SimBoot {
     const told = this.#told.get(runId) ?? 0
     world.say(`${this.id} progress ${runId} ${stepId}[${item}] behind ${seq}`)
     world.holds(world.zombies || seq === told, () => `${runId}: progress of ${stepId} behind ${seq}, told ${told}`)
-    const { state } = this.disk.runs.get(runId)!
+    // The disk may be ahead of what this boot has heard of it.
+    const state = this.disk.runs.get(runId)!.folds[seq]!
     const s = stateAt(state, placeOf(state.plan, stepId, item)!)
     world.holds(world.zombies || s?.status === "running", () => `${runId}: progress of ${stepId}, which is ${s?.status}`)
   }
