@@ -112,10 +112,19 @@ describe.skipIf(!isolated)("where there is no network but loopback", () => {
     for (const { stdout, stderr } of [refused, open, allowed]) expect(stdout + stderr).not.toContain(SECRET)
   })
 
-  test("the record is still there after a restart", async () => {
+  test("the record is still there after a restart, and goes on with what is let out", async () => {
     expect(await server.stop()).toBe(0)
-    server = await home.serve()
+    const receiver = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("ok") })
+    server = await home.serve(["--egress-allow", `127.0.0.1:${receiver.port}`])
     client = server.client(token)
     expect((await attempts()).map(attempt => attempt.host)).toEqual(["hooks.example.com"])
+    const workflow = await client.publish("told here", [{ id: "a", type: "lua_script", name: "A", script: "return {}" }])
+    const run = await client.start(workflow, { callback_url: `http://127.0.0.1:${receiver.port}/${SECRET}` })
+    await until("the attempt is listed", 30_000, async () => (await attempts("?allowed=true")).length > 0)
+    expect((await attempts("?allowed=true"))[0]).toMatchObject({
+      ...{ what: "callback", run_id: run, protocol: "http", host: "127.0.0.1", port: receiver.port, reason: null },
+    })
+    expect(JSON.stringify(await attempts())).not.toContain(SECRET)
+    await receiver.stop(true)
   })
 })
