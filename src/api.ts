@@ -16,6 +16,7 @@ import { egressRoutes } from "./modules/egress/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
 import { mcpConfigRoutes } from "./modules/mcp/config-routes.ts"
+import { mcpEndpointRoutes } from "./modules/mcp/endpoint-routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
@@ -41,6 +42,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof mcpRoutes>[0] &
   Parameters<typeof mcpServerRoutes>[0] &
   Parameters<typeof mcpConfigRoutes>[0] &
+  Parameters<typeof mcpEndpointRoutes>[0] &
   Parameters<typeof inboundWebhookRoutes>[0] &
   Parameters<typeof ingressRoutes>[0] &
   Parameters<typeof callbackRoutes>[0] &
@@ -72,6 +74,7 @@ export const api = (deps: ApiDeps) =>
     .use(mcpProfileRoutes(deps))
     .use(mcpServerRoutes(deps))
     .use(mcpConfigRoutes(deps))
+    .use(mcpEndpointRoutes(deps))
     .use(inboundWebhookRoutes(deps))
     .use(ingressRoutes(deps))
     .use(callbackRoutes(deps))

@@ -5,6 +5,7 @@ import { createCron } from "./adapters/cron/croner.ts"
 import { createEgress, type Egress } from "./adapters/egress/egress.ts"
 import { createGoogleSignIn } from "./adapters/google/openid.ts"
 import { createMcpClients } from "./adapters/mcp/clients.ts"
+import { createMcpEndpoint } from "./adapters/mcp/endpoint.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
@@ -45,6 +46,7 @@ import { createEgressAttemptStore } from "./modules/egress/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import { openMcpServers } from "./modules/mcp/open.ts"
+import { createServedTools } from "./modules/mcp/served-tools.ts"
 import { createMcpService, type McpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
@@ -196,6 +198,8 @@ export async function createApp(deps: AppDeps) {
   })
   const { credentialsOf } = connections
   const mcpClients = createMcpClients({ egress, version: deps.version })
+  const onError = (error: string) => log.debug({ error }, "an MCP request could not be served")
+  const mcpEndpoint = createMcpEndpoint({ version: deps.version, onError })
   const mcpServers = openMcpServers({
     ...{ db, vault, clients: mcpClients, egress, clock, ids, publicUrl, credentialsOf, keep: artifacts.keep },
     declared: config["mcp.stdio"],
@@ -303,7 +307,8 @@ export async function createApp(deps: AppDeps) {
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
-    ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config },
+    ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
+    serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
     ...{ overrides: connections.overrides, states: connections.states },
   }
@@ -405,7 +410,8 @@ export async function createApp(deps: AppDeps) {
       await ifThereIsRoom(() => access.flush())
       await ifThereIsRoom(() => webhooks.flush())
       for (const connector of connectors.values()) connector.close?.()
-      await Promise.all([lua.close(), sqliteChildren.close(), feedChildren.close(), mcpClients.close()])
+      const children = [lua.close(), sqliteChildren.close(), feedChildren.close()]
+      await Promise.all([...children, mcpClients.close(), mcpEndpoint.close()])
       egress.close()
       await ifThereIsRoom(() => attemptLog.flush())
       await db.close()

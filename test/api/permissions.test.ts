@@ -136,7 +136,7 @@ function ownerFor(who: Person): Person {
 
 async function send(line: RouteCase, as: Caller, ids: Record<string, string>) {
   const [method = ""] = line.route.split(" ")
-  return world.call(as, method, pathOf(line.route, ids), line.body?.(ids, world))
+  return world.call(as, method, pathOf(line.route, { ...line.shared, ...ids }), line.body?.(ids, world))
 }
 
 describe("a call", () => {
@@ -193,7 +193,12 @@ describe("a call", () => {
     for (const line of lines) {
       for (const body of ["{", '"text"', "[]", "", "[".repeat(100_000), "x".repeat(5_000_000)]) {
         const [method = ""] = line.route.split(" ")
-        const answer = await world.call({ place: world.places.first }, method, pathOf(line.route, ids), body)
+        const answer = await world.call(
+          { place: world.places.first },
+          method,
+          pathOf(line.route, { ...line.shared, ...ids }),
+          body,
+        )
         expect({ route: line.route, status: answer.status }).toEqual({ route: line.route, status: 401 })
       }
     }
@@ -204,7 +209,7 @@ describe("a call", () => {
     for (const line of ROUTES.filter(r => r.asked === "project_contributor" && r.body)) {
       const [method = ""] = line.route.split(" ")
       const ids = { id: "x", runID: "x", task_id: "x", profile_id: "x" }
-      const answer = await world.call(world.as(viewer), method, pathOf(line.route, ids), "{")
+      const answer = await world.call(world.as(viewer), method, pathOf(line.route, { ...line.shared, ...ids }), "{")
       expect({ route: line.route, status: answer.status }).toEqual({ route: line.route, status: 403 })
     }
   })

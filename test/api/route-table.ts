@@ -26,6 +26,8 @@ export interface RouteCase {
   readonly scopes: readonly Scope[] | "any" | "none"
   /** What the path names, made new in the place by somebody who may. */
   readonly ids?: (world: World, place: Place, owner: Person) => Promise<Record<string, string>>
+  /** What the path names, the same for everybody. */
+  readonly shared?: Readonly<Record<string, string>>
   readonly body?: (ids: Record<string, string>, world: World) => unknown
   /** Status for whoever may. */
   readonly status: number
@@ -539,6 +541,21 @@ export const ROUTES: readonly RouteCase[] = [
     status: 404,
     ofTenant: true,
   },
+  {
+    route: "POST /mcp/:slug",
+    asked: "project_contributor",
+    scopes: ["mcp:execute"],
+    shared: { slug: "sqlite" },
+    body: () => ({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
+    status: 415, // MCP wants its content type; endpoint.test.ts sends it
+  },
+  ...(["GET", "DELETE"] as const).map(method => ({
+    route: `${method} /mcp/:slug`,
+    asked: "project_contributor" as const,
+    scopes: ["mcp:execute"] as const,
+    shared: { slug: "sqlite" },
+    status: 405,
+  })),
   { route: "POST /mcp/config", asked: "signed", scopes: "any", body: () => ({}), status: 401 },
   { route: "GET /v1/mcp/instances", asked: "project_contributor", scopes: MCP_READ, status: 200 },
   {
