@@ -1,7 +1,7 @@
 import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
 import type { CallContext } from "../connector.ts"
 import { ToolFailure } from "../kit.ts"
-import { TIMEOUT_MAX_MS } from "./limits.ts"
+import { CONNECT_MAX_MS, TIMEOUT_MAX_MS } from "./limits.ts"
 import { ConnectionLost, WireFault } from "./wire.ts"
 
 export interface Limit {
@@ -60,6 +60,13 @@ function failureOf(error: unknown, secrets: readonly string[], translate: (error
 function wireFailure(error: unknown): ToolFailure | null {
   if (error instanceof ConnectionLost || error instanceof EgressFailed) return new ToolFailure(error.message, { retryable: true })
   if (error instanceof WireFault || error instanceof EgressRefused) return new ToolFailure(error.message)
+  // Of the limit for connecting: that of the call was looked at before.
+  if (error instanceof DOMException && error.name === "TimeoutError")
+    return new ToolFailure(`the server could not be reached: no connection within ${CONNECT_MAX_MS / 1_000} s`, {
+      retryable: true,
+    })
+  // A message was shorter than it said.
+  if (error instanceof RangeError) return new ToolFailure("the server does not keep to its protocol")
   return null
 }
 

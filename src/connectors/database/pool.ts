@@ -55,9 +55,6 @@ export class Pools<S extends Session> {
     try {
       if (signal.aborted) throw signal.reason
       return await orAborted(work(session), signal)
-    } catch (error) {
-      if (signal.aborted) session.abandon()
-      throw error
     } finally {
       signal.removeEventListener("abort", onAbort)
       pool.give(session)
