@@ -97,8 +97,11 @@ function targetOf({ status, headers }: Response, from: URL): URL | null {
 /** All that another host than the named one gets to see of the headers. */
 const HARMLESS = /^(accept|accept-.*|content-type|user-agent)$/
 
-function redirected(hop: Exchange, status: number, url: URL): Exchange {
-  const elsewhere = url.origin !== hop.url.origin
+/** The next request. Whoever was led to another origin gets the credentials no more: what leads back is that one's choice. */
+function redirected(from: Exchange, status: number, url: URL): Exchange {
+  const elsewhere = url.origin !== from.url.origin
+  const { credentials: _, ...unsigned } = from
+  const hop: Exchange = elsewhere ? unsigned : from
   const headers = new Headers(hop.headers)
   if (elsewhere) for (const name of [...headers.keys()]) if (!HARMLESS.test(name)) headers.delete(name)
   const reads = hop.method === "GET" || hop.method === "HEAD"

@@ -5,7 +5,7 @@ const MAX_PAGES = 100
 const MAX_ITEMS = 10_000
 
 const SCALAR = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
-const VALUES = Type.Record(Type.String(), Type.Union([SCALAR, Type.Null(), Type.Array(SCALAR)]))
+const VALUE = Type.Union([SCALAR, Type.Null(), Type.Array(SCALAR)])
 const PLACE = "A place in the answer, as `data.items` or as a JSON pointer `/data/items`."
 
 const PAGINATION = Type.Object(
@@ -48,7 +48,7 @@ export const HTTP_INPUT = Type.Object(
         description: "Values for `{name}` in path or url, encoded so that each stays one segment.",
       }),
     ),
-    query: Type.Optional({ ...VALUES, description: "Added to the query; a list once for each element." }),
+    query: Type.Optional(Type.Record(Type.String(), VALUE, { description: "Added to the query; a list once for each element." })),
     headers: Type.Optional(Type.Record(Type.String(), SCALAR)),
     body: Type.Optional(Type.Unsafe<Json>({ description: "Any JSON value, a text, a file in base64, or the fields of a form." })),
     body_type: Type.Enum(["auto", "json", "text", "base64", "form"], {

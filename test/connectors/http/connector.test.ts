@@ -245,6 +245,8 @@ describe("signing in", () => {
     )
     expect(await message({ path: "/" }, { base_url: "ftp://example.com" })).toContain("base_url must be")
     expect(await message({ path: "/" })).toContain("no base_url")
+    expect(await message({ url: service.base, path: "/" })).toContain("either url or path")
+    expect(await message({ url: service.base, query: { a: { b: 1 } } })).toContain("tool_args.query.a")
     expect(service.arrived).toEqual([])
   })
 

@@ -76,6 +76,20 @@ describe("credentials", () => {
     }
   })
 
+  test("do not come back by a redirect of another host", async () => {
+    other.answer = () => new Response(null, { status: 302, headers: { location: `${service.base}/delete-everything` } })
+    service.answer = ({ path }) =>
+      path === "/away" ? new Response(null, { status: 302, headers: { location: other.base } }) : Response.json({})
+    await request({ path: "/away" }, signedIn())
+    await request({ url: other.base }, signedIn())
+
+    expect(service.arrived.map(({ path, headers }) => [path, headers.authorization])).toEqual([
+      ["/away", `Bearer ${TOKEN}`],
+      ["/delete-everything", undefined],
+      ["/delete-everything", undefined],
+    ])
+  })
+
   test("are not sent to a public host without encryption", async () => {
     const config = { base_url: "http://93.184.216.34/", auth: "bearer", token: TOKEN }
 
@@ -107,8 +121,12 @@ describe("credentials", () => {
   })
 
   test("cannot be replaced by a graph", async () => {
-    expect(await message({ path: "/", headers: { AUTHORIZATION: "Bearer other" } }, signedIn())).toContain("leave the header")
+    const headers = { AUTHORIZATION: "Bearer other" }
+    expect(await message({ path: "/", headers }, signedIn())).toContain("leave the header")
     expect(service.arrived).toEqual([])
+
+    expect(await message({ url: other.base, headers }, signedIn())).toBe("no failure")
+    expect(other.arrived[0]?.headers.authorization).toBe("Bearer other")
   })
 })
 
@@ -246,7 +264,8 @@ describe("an answer that is too much", () => {
   })
 
   test("by its nesting is text, and no stack overflows", async () => {
-    service.answer = () => new Response("[".repeat(200_000), { headers: { "content-type": "application/json" } })
+    const nested = "[".repeat(200_000) + "]".repeat(200_000)
+    service.answer = () => new Response(nested, { headers: { "content-type": "application/json" } })
 
     expect(await request({ url: service.base })).toMatchObject({ ok: true, value: { body_type: "text" } })
     expect(await message({ url: service.base, response: "json" })).toContain("not valid JSON")

@@ -59,6 +59,17 @@ test("a graph reads all pages of a list and posts what it found, signed in by th
   expect(events.text).toContain('"echoed":"Bearer ***"')
 })
 
+test("a graph needs no configuration for whole addresses", async () => {
+  service.answer = () => Response.json({ open: true })
+  const outsider = world.as(world.people.otherProject, world.places.second)
+  const graph = { steps: [step("a", { server_url: HTTP, tool_args: { url: `${service.base}/open` } })] }
+  const workflow = await world.workflow(graph, {}, outsider)
+  const run = await world.start(workflow, {}, outsider)
+  await world.until(workflow, run, "completed", outsider)
+
+  expect(service.arrived.at(-1)).toMatchObject({ method: "GET", path: "/open" })
+})
+
 test("a graph that asks another host, or fails with the token in the answer, shows it nowhere", async () => {
   service.answer = ({ headers }) => Response.json({ error: `bad ${headers.authorization ?? TOKEN}` }, { status: 400 })
   const other = startService()
