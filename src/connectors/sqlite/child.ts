@@ -2,12 +2,13 @@ import { type ChildAnswer, serveJobs } from "../../adapters/sandbox/child-loop.t
 import { assert, messageOf } from "../../kernel/errors.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import { SQLITE_CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
+import { Refused } from "../file-root.ts"
 import { type Connect, Connections, type SqliteHandle } from "./connections.ts"
 import { databaseInfo, describeTable, listIndexes, listTables, listViews, sampleRows, tableSchema } from "./inspect.ts"
 import { SAMPLE_ROWS_DEFAULT } from "./limits.ts"
 import { execute, executeScript, query } from "./operations.ts"
 import { type DatabaseFile, dataRoot, locateDatabase } from "./path.ts"
-import { PROBE_ROOT, Refused, type SqliteAnswer, type SqliteRequest } from "./protocol.ts"
+import { PROBE_ROOT, type SqliteAnswer, type SqliteRequest } from "./protocol.ts"
 
 /**
  * The child that does the SQLite work, one call at a time: the driver is synchronous, and a long query here stops nobody

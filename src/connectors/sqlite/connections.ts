@@ -1,8 +1,8 @@
 import { mkdirSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
+import { quoted, Refused } from "../file-root.ts"
 import { OPEN_CONNECTIONS_MAX } from "./limits.ts"
-import { type DatabaseFile, quoted } from "./path.ts"
-import { Refused } from "./protocol.ts"
+import type { DatabaseFile } from "./path.ts"
 import type { SqlValue } from "./values.ts"
 
 /** What is used of the driver; given by the child's caller, because only storage/ may name it. */

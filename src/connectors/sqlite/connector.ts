@@ -12,8 +12,9 @@ import { SQLITE_CHILD_MEMORY_MAX_BYTES } from "../../kernel/limits.ts"
 import { adapter } from "../catalog.ts"
 import { withDefaults } from "../config.ts"
 import type { CallContext, Connector, Scope, ToolResult } from "../connector.ts"
+import type { Place } from "../file-root.ts"
 import { LOCK_MARGIN_MS, MAX_ROWS, TIMEOUT_MAX_MS } from "./limits.ts"
-import { type Place, PROBE_ROOT, type SqliteRequest } from "./protocol.ts"
+import { PROBE_ROOT, type SqliteRequest } from "./protocol.ts"
 import { SQLITE_TOOLS } from "./tools.ts"
 
 export interface SqliteConnectorDeps {

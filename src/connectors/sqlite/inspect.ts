@@ -1,10 +1,10 @@
 import { statSync } from "node:fs"
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import { RowCollector, uniqueNames } from "../database/rows.ts"
+import { Refused } from "../file-root.ts"
 import type { SqliteHandle } from "./connections.ts"
 import { LIST_MAX } from "./limits.ts"
 import type { DatabaseFile } from "./path.ts"
-import { Refused } from "./protocol.ts"
 import { type SqlValue, toJson } from "./values.ts"
 
 /** What the file is: size, pages, encoding, how many of which objects. */

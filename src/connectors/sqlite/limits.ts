@@ -3,7 +3,6 @@ export const SCRIPT_MAX_STATEMENTS = 1_000
 /** What an instance's `sqlite_max_rows` cannot exceed. */
 export const MAX_ROWS = 100_000
 export const SAMPLE_ROWS_DEFAULT = 10
-export const PATH_MAX_CHARS = 1_024
 /** Read connections that one child keeps open. */
 export const OPEN_CONNECTIONS_MAX = 8
 /** Tables, views or indexes of one answer. */

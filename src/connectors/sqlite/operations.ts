@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import { RowCollector, uniqueNames } from "../database/rows.ts"
+import { Refused } from "../file-root.ts"
 import type { Bindings, SqliteHandle, SqliteStatement } from "./connections.ts"
-import { Refused } from "./protocol.ts"
 import { checkStatement, oneStatement, type SqlStatement, splitStatements } from "./statements.ts"
 import { type SqlValue, toJson, toSql } from "./values.ts"
 

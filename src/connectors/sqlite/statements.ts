@@ -1,5 +1,5 @@
+import { Refused } from "../file-root.ts"
 import { SCRIPT_MAX_STATEMENTS, SQL_MAX_BYTES } from "./limits.ts"
-import { Refused } from "./protocol.ts"
 import { type Token, tokenize } from "./tokens.ts"
 
 export interface SqlStatement {

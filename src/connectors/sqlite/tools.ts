@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../kernel/json.ts"
 import type { Tool } from "../connector.ts"
-import { MAX_ROWS, PATH_MAX_CHARS, SAMPLE_ROWS_DEFAULT } from "./limits.ts"
+import { PATH_MAX_CHARS } from "../file-root.ts"
+import { MAX_ROWS, SAMPLE_ROWS_DEFAULT } from "./limits.ts"
 
 const PATH: JsonObject = {
   type: "string",

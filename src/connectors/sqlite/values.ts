@@ -1,5 +1,5 @@
 import { isJsonObject, type Json } from "../../kernel/json.ts"
-import { Refused } from "./protocol.ts"
+import { Refused } from "../file-root.ts"
 
 /** What the driver binds and returns, with whole numbers as BigInt. */
 export type SqlValue = null | bigint | number | string | Uint8Array

@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Place } from "../../../src/connectors/file-root.ts"
 import { createSqliteHandler } from "../../../src/connectors/sqlite/child.ts"
-import type { Place, SqliteAnswer, SqliteRequest } from "../../../src/connectors/sqlite/protocol.ts"
+import type { SqliteAnswer, SqliteRequest } from "../../../src/connectors/sqlite/protocol.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { connect } from "../../../src/storage/sqlite/driver.ts"
 
