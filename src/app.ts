@@ -166,6 +166,12 @@ export async function createApp(deps: AppDeps) {
     egress,
     clock,
     feeds: feedChildren,
+    files: {
+      rootOf: scope => join(directory.filesRoot, scope.projectId),
+      allowedRoots: config["files.roots"],
+      forbiddenRoots: [directory.path],
+      maxProjectMb: config["files.max_project_mb"],
+    },
     sqlite: {
       children: sqliteChildren,
       dataRootOf: scope => join(directory.sqliteRoot, scope.projectId),

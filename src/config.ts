@@ -49,6 +49,8 @@ export const SETTINGS = {
   ),
   "sqlite.max_database_mb": integer(1024, 1, 1_000_000, "What each SQLite database of a project may grow to, in MiB."),
   sealed: flag(false, "Nothing leaves but to what egress.allow names, and every attempt is recorded with who asked."),
+  "files.roots": paths("Folders that any project may name in files_root, comma-separated; else each project has its own."),
+  "files.max_project_mb": integer(1024, 1, 1_000_000, "What the files of a project in its own folder may grow to, in MiB."),
   "egress.allow": allowList(
     "What outgoing requests may reach besides the public internet: names, addresses and networks, comma-separated.",
   ),

@@ -108,6 +108,8 @@ describe("one name everywhere", () => {
       "scheduler.keep_fires_days": ["7", "7", 7],
       "sqlite.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
       "sqlite.max_database_mb": ["64", "64", 64],
+      "files.roots": ["/a, /b", '["/a", "/b"]', [resolve("/a"), resolve("/b")]],
+      "files.max_project_mb": ["64", "64", 64],
       "mcp.env_allow": ["CRM_KEY, OTHER", '["CRM_KEY", "OTHER"]', ["CRM_KEY", "OTHER"]],
       sealed: ["true", "true", true],
       "egress.keep_days": ["30", "30", 30],

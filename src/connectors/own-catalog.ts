@@ -26,9 +26,14 @@ export const OWN_ADAPTERS: readonly AdapterRow[] = [
     name: "Files",
     category: "files",
     auth: "none",
-    description: "Reads, writes and lists files under one folder of this machine.",
-    tools: "files_read files_write files_list",
-    config: "",
+    description: "Reads, writes, lists and deletes files under one folder of this machine.",
+    tools: "files_read files_write files_list files_delete",
+    config: "files_root files_allow_write=false",
+    notes: {
+      files_root:
+        "Folder that the paths are in. Empty: the project's own folder. Relative to that folder, or a folder that the operator allows.",
+      files_allow_write: "Whether files_write and files_delete may change anything.",
+    },
   },
   {
     slug: "time",

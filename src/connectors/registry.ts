@@ -1,6 +1,7 @@
 import type { Egress } from "../adapters/egress/egress.ts"
 import type { Clock } from "../kernel/clock.ts"
 import type { Connector, Connectors } from "./connector.ts"
+import { createFilesConnector, type FilesConnectorDeps } from "./files/connector.ts"
 import { createGithubConnector } from "./github/connector.ts"
 import { createHealthcareConnector } from "./healthcare/connector.ts"
 import { createHttpConnector } from "./http/connector.ts"
@@ -17,6 +18,7 @@ export interface ConnectorDeps {
   readonly clock: Clock
   readonly sqlite: SqliteConnectorDeps
   readonly feeds: RssConnectorDeps["feeds"]
+  readonly files: FilesConnectorDeps
 }
 
 /** One line per connector of this executable. */
@@ -25,6 +27,7 @@ const BUILDERS: readonly ((deps: ConnectorDeps) => Connector)[] = [
   createHttpConnector,
   createResendConnector,
   deps => createSqliteConnector(deps.sqlite),
+  deps => createFilesConnector({ ...deps.files, clock: deps.clock }),
   createHealthcareConnector,
   createRssConnector,
   createTimeConnector,

@@ -12,6 +12,8 @@ export interface DataDirectory {
   readonly lock: string
   /** Contents that steps gave, named by their hashes. */
   readonly blobs: string
+  /** Default root of the files connector. */
+  readonly filesRoot: string
   /** Default root of the sqlite connector's databases. */
   readonly sqliteRoot: string
 }
@@ -23,6 +25,7 @@ export function dataDirectory(path: string): DataDirectory {
     masterKey: join(path, "master.key"),
     lock: join(path, "agentruntime.lock"),
     blobs: join(path, "blobs"),
+    filesRoot: join(path, "files"),
     sqliteRoot: join(path, "sqlite"),
   }
 }
@@ -30,7 +33,8 @@ export function dataDirectory(path: string): DataDirectory {
 /** Creates what is missing; throws `AppError("unavailable")` for a place where nothing can be kept safely. */
 export function prepareDataDirectory(directory: DataDirectory): void {
   try {
-    for (const path of [directory.path, directory.blobs, directory.sqliteRoot]) mkdirSync(path, { recursive: true, mode: 0o700 })
+    for (const path of [directory.path, directory.blobs, directory.filesRoot, directory.sqliteRoot])
+      mkdirSync(path, { recursive: true, mode: 0o700 })
     accessSync(directory.path, constants.W_OK)
   } catch (error) {
     const sentence = `the data directory ${directory.path} cannot be written (${messageOf(error)}); choose another with --data`

@@ -34,6 +34,7 @@ export function connectorDeps(): ConnectorDeps {
     egress: egressTo(),
     clock: { now: () => 0 },
     feeds: { run: () => Promise.reject(new Error("not here")) },
+    files: { rootOf: () => "/nowhere", allowedRoots: [], forbiddenRoots: [], maxProjectMb: 64 },
     sqlite: {
       children: { run: async () => ({ ok: true, value: {} }) },
       dataRootOf: () => "/nowhere",
