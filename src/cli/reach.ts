@@ -16,8 +16,8 @@ export interface Reach {
   readonly unknown: readonly string[]
 }
 
-/** What connectors call whose configuration names no address of its own. */
-const VENDORS: ReadonlyMap<string, string> = new Map([
+/** What connectors call whose configuration names no address of its own; a test holds it against their sources. */
+export const VENDORS: ReadonlyMap<string, string> = new Map([
   ["github", "https://api.github.com"],
   ["resend", "https://api.resend.com"],
 ])

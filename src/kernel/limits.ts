@@ -153,6 +153,8 @@ export const EGRESS_CONNECT_MAX_MS = 10_000
 export const EGRESS_TOTAL_MAX_MS = 120_000
 /** No byte for so long ends a request that has no end of its own. */
 export const EGRESS_SILENCE_MAX_MS = 120_000
+/** So does a reader of its answer who takes nothing for so long. */
+export const EGRESS_UNREAD_MAX_MS = 10 * 60_000
 export const EGRESS_ANSWER_MAX_BYTES = 32 * MIB
 /** Attempts that wait to be written down; more are dropped and counted. */
 export const EGRESS_ATTEMPTS_WAITING_MAX = 20_000

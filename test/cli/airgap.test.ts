@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { openVault } from "../../src/adapters/vault/open.ts"
 import { addressesIn } from "../../src/cli/address-in.ts"
 import { airgapReport } from "../../src/cli/airgap.ts"
+import { VENDORS } from "../../src/cli/reach.ts"
 import { type Config, readConfig } from "../../src/config.ts"
 import { canonicalUrl } from "../../src/connectors/catalog.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
@@ -27,6 +30,17 @@ describe("an address in a text", () => {
   ])("%s", (text, wanted) => {
     expect(addressesIn(text).map(a => `${a.protocol} ${a.host} ${a.port}`)).toEqual(wanted)
   })
+})
+
+test("the address that each connector calls by itself is known", () => {
+  const folder = join(import.meta.dir, "../../src/connectors")
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(path => /^[\w-]+\/.*\.ts$/.test(path))
+  const called = sources.flatMap(path => {
+    const [, base] = /\bbase\b\s*[:=]\s*"(https?:\/\/[^"]+)"/.exec(readFileSync(join(folder, path), "utf8")) ?? []
+    return base === undefined ? [] : [[path.split("/")[0], base]]
+  })
+  expect(called.length).toBeGreaterThan(0)
+  expect(Object.fromEntries(called)).toEqual(Object.fromEntries(VENDORS))
 })
 
 const CANARY = "s3cr3t-canary"

@@ -1,3 +1,4 @@
+import { EGRESS_UNREAD_MAX_MS } from "../../kernel/limits.ts"
 import type { EgressLimits } from "./egress.ts"
 import { EgressFailed } from "./errors.ts"
 
@@ -16,27 +17,41 @@ export interface Deadline {
 const TIMER_MAX_MS = 2 ** 31 - 1
 
 /** The time that one request has, from its first look-up to the last byte of its answer, redirects included. */
-export function startDeadline(origin: string, { totalMs, idleMs }: EgressLimits, caller: AbortSignal): Deadline {
+export function startDeadline(
+  origin: string,
+  { totalMs, idleMs }: EgressLimits,
+  caller: AbortSignal,
+  unreadMs = EGRESS_UNREAD_MAX_MS,
+): Deadline {
   const control = new AbortController()
   const failAfter = (ms: number, sentence: string) =>
     ms > TIMER_MAX_MS ? undefined : setTimeout(() => control.abort(new EgressFailed(`${origin} ${sentence} ${ms / 1000} s`)), ms)
   const total = failAfter(totalMs, "did not answer in full within")
   const startIdle = () => (idleMs >= totalMs ? undefined : failAfter(idleMs, "sent nothing for"))
+  /** One who has an end by the total needs no other; an answer without one that nobody reads would be held for ever. */
+  const startUnread = () => (totalMs > TIMER_MAX_MS ? failAfter(unreadMs, "was not read for") : undefined)
   let idle = startIdle()
+  let awaited = true
+  let over = false
   const onAbort = () => control.abort(caller.reason)
   if (caller.aborted) onAbort()
   else caller.addEventListener("abort", onAbort, { once: true })
   return {
     signal: control.signal,
     stirred() {
-      if (idle) idle.refresh()
-      else if (!control.signal.aborted) idle = startIdle()
+      if (over || control.signal.aborted) return
+      if (awaited && idle) return void idle.refresh()
+      clearTimeout(idle)
+      idle = startIdle()
+      awaited = true
     },
     paused() {
       clearTimeout(idle)
-      idle = undefined
+      idle = over ? undefined : startUnread()
+      awaited = false
     },
     end() {
+      over = true
       clearTimeout(total)
       clearTimeout(idle)
       caller.removeEventListener("abort", onAbort)
