@@ -30,6 +30,7 @@ beforeEach(() => {
   github = createGithubConnector({ egress, base: peer.base })
 })
 afterEach(async () => {
+  expect(peer.problems).toEqual([])
   await peer.stop()
 })
 
