@@ -9,6 +9,7 @@ import { authRoutes } from "./modules/auth/routes.ts"
 import { callbackRoutes } from "./modules/callbacks/routes.ts"
 import { connectionCallbackRoutes } from "./modules/connections/callback-routes.ts"
 import { googleConnectionRoutes } from "./modules/connections/google-routes.ts"
+import { mcpConnectionRoutes } from "./modules/connections/mcp-routes.ts"
 import { connectionOverrideRoutes } from "./modules/connections/override-routes.ts"
 import { connectionRoutes } from "./modules/connections/routes.ts"
 import { whatsAppConnectionRoutes } from "./modules/connections/whatsapp-routes.ts"
@@ -49,6 +50,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof connectionRoutes>[0] &
   Parameters<typeof googleConnectionRoutes>[0] &
   Parameters<typeof whatsAppConnectionRoutes>[0] &
+  Parameters<typeof mcpConnectionRoutes>[0] &
   Parameters<typeof connectionOverrideRoutes>[0] &
   Parameters<typeof connectionCallbackRoutes>[0] &
   Parameters<typeof triggerRoutes>[0] &
@@ -81,6 +83,7 @@ export const api = (deps: ApiDeps) =>
     .use(connectionRoutes(deps))
     .use(googleConnectionRoutes(deps))
     .use(whatsAppConnectionRoutes(deps))
+    .use(mcpConnectionRoutes(deps))
     .use(connectionOverrideRoutes(deps))
     .use(connectionCallbackRoutes(deps))
     .use(triggerRoutes(deps))

@@ -6,6 +6,7 @@ import { createEgress, type Egress } from "./adapters/egress/egress.ts"
 import { createGoogleSignIn } from "./adapters/google/openid.ts"
 import { createMcpClients } from "./adapters/mcp/clients.ts"
 import { createMcpEndpoint } from "./adapters/mcp/endpoint.ts"
+import { createMcpSignIn } from "./adapters/mcp/oauth.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
@@ -20,6 +21,7 @@ import { WAITING_MAX } from "./connectors/sqlite/limits.ts"
 import { createGate } from "./http/gate.ts"
 import { openApi } from "./http/openapi.ts"
 import { createEdge, SERVE } from "./http/server.ts"
+import { newToken } from "./http/tokens.ts"
 import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
@@ -201,6 +203,10 @@ export async function createApp(deps: AppDeps) {
     events: { publish: (event, tx) => triggers.events.publish(event, tx) },
     google: googleOf(config, egress, clock),
     whatsapp: whatsAppOf(config, egress),
+    mcp: {
+      signIn: createMcpSignIn({ egress, now: () => clock.now(), newState: () => newToken(ids) }),
+      serverOf: (scope, id) => mcpServers.directory.find(scope, id),
+    },
   })
   const { credentialsOf } = connections
   const mcpClients = createMcpClients({ egress, version: deps.version })
@@ -316,6 +322,7 @@ export async function createApp(deps: AppDeps) {
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
+    mcpConnections: connections.mcp,
     ...{ overrides: connections.overrides, states: connections.states },
   }
   // "typebox" drops undeclared fields and nothing else. Elysia's default also makes `{}` of a number where an object belongs,

@@ -77,6 +77,21 @@ export const CONNECTION_ROUTES: readonly RouteCase[] = [
   },
   // A good body would be checked at Meta.
   { route: "POST /v1/connections/whatsapp/manual", ...contributor, scopes: MCP_WRITE, body: () => ({}), status: 400 },
+  // The place is in the body, and there is no such server.
+  {
+    route: "POST /v1/connections/mcp/oauth-url",
+    ...contributor,
+    scopes: MCP_WRITE,
+    body: () => ({ server_id: "none" }),
+    status: 404,
+  },
+  {
+    route: "POST /v1/connections/mcp/complete",
+    ...contributor,
+    scopes: MCP_WRITE,
+    body: () => ({ code: "c", state: "s" }),
+    status: 422,
+  },
   {
     route: "GET /v1/workflows/:id/connection-overrides",
     asked: "project_viewer",

@@ -3,7 +3,7 @@ import type { Credentials, CredentialsOf } from "../../connectors/credentials.ts
 import { AppError } from "../../kernel/errors.ts"
 import type { ConnectionSecrets } from "./secrets.ts"
 import type { ConnectionRow, ConnectionStore } from "./store.ts"
-import { ACCESS_TOKEN, REFRESH_TOKEN, type Tokens } from "./tokens.ts"
+import { ACCESS_TOKEN, REFRESH_TOKEN, SIGN_IN, type Tokens } from "./tokens.ts"
 
 export interface ConnectionCredentialsDeps {
   readonly store: Pick<ConnectionStore, "find">
@@ -31,7 +31,7 @@ export class ConnectionCredentials {
     const fresh = await this.deps.tokens.accessToken(row)
     if (!fresh.ok) return fresh
     // What renews tokens stays here: no tool has a use for it.
-    const { [REFRESH_TOKEN]: _, ...others } = values
+    const { [REFRESH_TOKEN]: _, [SIGN_IN]: __, ...others } = values
     const given = { ...others, [ACCESS_TOKEN]: fresh.token }
     return { ok: true, provider, service, values: given, metadata }
   }

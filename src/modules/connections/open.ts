@@ -11,6 +11,8 @@ import type { WorkflowService } from "../workflows/service.ts"
 import { ConnectionCredentials } from "./credentials.ts"
 import { GOOGLE_PROVIDER, GoogleConnections } from "./google.ts"
 import { googleServices } from "./google-services.ts"
+import { McpOAuthClients } from "./mcp-clients.ts"
+import { MCP_PROVIDER, McpConnections, type McpConnectionsDeps } from "./mcp-connections.ts"
 import { createOAuthStateStore } from "./oauth-state-store.ts"
 import { OAuthStates } from "./oauth-states.ts"
 import { createOverrideStore } from "./override-store.ts"
@@ -38,6 +40,7 @@ export interface ConnectionsDeps {
     readonly missingSetting: string
     readonly scopes: Readonly<Record<string, readonly string[]>>
   }
+  readonly mcp: Pick<McpConnectionsDeps, "signIn" | "serverOf">
   readonly whatsapp: { readonly graph: WhatsAppGraph; readonly app: WhatsAppApp }
 }
 
@@ -47,6 +50,7 @@ export interface Connections {
   readonly saved: SavedConnections
   readonly overrides: ConnectionOverrides
   readonly google: GoogleConnections
+  readonly mcp: McpConnections
   readonly whatsapp: WhatsAppConnections
   readonly states: OAuthStates
   readonly credentialsOf: CredentialsOf
@@ -68,12 +72,18 @@ export function createConnections(given: ConnectionsDeps): Connections {
   const service = new ConnectionService({ store, saved, uses, clock })
   const states = new OAuthStates({ store: createOAuthStateStore(db), vault, clock, ids })
   const bodyOf = service.body.bind(service)
+  const callbackUrl = `${publicUrl}/connections/callback`
   const google = new GoogleConnections({
     ...{ signIn: given.google.signIn, missingSetting: given.google.missingSetting, states, saved, bodyOf, clock, ids },
     services: googleServices(given.google.scopes),
-    callbackUrl: `${publicUrl}/connections/callback`,
+    callbackUrl,
   })
-  const refreshers = new Map<string, Refresh>([[GOOGLE_PROVIDER, google.refresh]])
+  const clients = new McpOAuthClients(vault)
+  const mcp = new McpConnections({ ...given.mcp, clients, states, saved, secrets, bodyOf, callbackUrl, clock })
+  const refreshers = new Map<string, Refresh>([
+    [GOOGLE_PROVIDER, google.refresh],
+    [MCP_PROVIDER, mcp.refresh],
+  ])
   const tokens = new Tokens({ ...given, store, saved, secrets, refreshers })
   const credentials = new ConnectionCredentials({ store, secrets, tokens })
   return {
@@ -81,6 +91,7 @@ export function createConnections(given: ConnectionsDeps): Connections {
     saved,
     overrides: new ConnectionOverrides({ store: createOverrideStore(db), workflows: given.workflows }),
     google,
+    mcp,
     whatsapp: new WhatsAppConnections({ ...given.whatsapp, saved, bodyOf, clock }),
     states,
     credentialsOf: credentials.of,

@@ -5,7 +5,8 @@ import { AppError } from "../../kernel/errors.ts"
 import type { ConnectionBody, ConnectionPatch, ConnectionWish } from "./contract.ts"
 import { checkCount, checkedCredentials, checkService } from "./kinds.ts"
 import { type SavedConnections, useBody } from "./saved.ts"
-import type { ConnectionFilter, ConnectionRow, ConnectionStore } from "./store.ts"
+import type { ConnectionFilter, ConnectionRow, ConnectionStore, CredentialRow } from "./store.ts"
+import { SIGN_IN } from "./tokens.ts"
 import type { UseStore } from "./use-store.ts"
 
 /** What every connection is made by hand of; those of other providers are made by signing in. */
@@ -72,7 +73,7 @@ export class ConnectionService {
   /** What may be shown of its secrets. */
   async credentials(caller: Caller, id: string) {
     const row = await this.deps.saved.find(caller.tenantId, id)
-    const credentials = await this.deps.store.credentials([row.id])
+    const credentials = shown(await this.deps.store.credentials([row.id]))
     return {
       connection_id: row.id,
       credentials: credentials.map(({ key, last4, updatedAt }) => ({
@@ -89,7 +90,7 @@ export class ConnectionService {
 
   async #bodies(tenantId: string, rows: readonly ConnectionRow[]): Promise<ConnectionBody[]> {
     const ids = rows.map(row => row.id)
-    const credentials = await this.deps.store.credentials(ids)
+    const credentials = shown(await this.deps.store.credentials(ids))
     const uses = await this.deps.uses.uses(tenantId, ids)
     return rows.map(row => ({
       id: row.id,
@@ -107,6 +108,11 @@ export class ConnectionService {
       updated_at: rfc3339(row.updatedAt),
     }))
   }
+}
+
+/** Not what is kept for renewing tokens only. */
+function shown(credentials: readonly CredentialRow[]): readonly CredentialRow[] {
+  return credentials.filter(credential => credential.key !== SIGN_IN)
 }
 
 /** A connection that is made has nothing that could be taken away. */

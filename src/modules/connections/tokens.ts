@@ -12,6 +12,8 @@ import type { ConnectionRow, ConnectionStore } from "./store.ts"
 
 export const ACCESS_TOKEN = "access_token"
 export const REFRESH_TOKEN = "refresh_token"
+/** What else an MCP server's tokens are renewed with: the client it registered, and where it signs people in. Never shown. */
+export const SIGN_IN = "sign_in"
 
 /** What a service gave in place of a refresh token. */
 export type Refreshed =

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createGoogleSignIn } from "../../../src/adapters/google/openid.ts"
+import { createMcpSignIn } from "../../../src/adapters/mcp/oauth.ts"
 import { openVault } from "../../../src/adapters/vault/open.ts"
 import { createWhatsAppGraph } from "../../../src/adapters/whatsapp/graph.ts"
 import { type Caller, NOBODY } from "../../../src/http/permission.ts"
@@ -10,6 +11,7 @@ import { type Connections, createConnections } from "../../../src/modules/connec
 import { VaultStore } from "../../../src/storage/vault-store.ts"
 import { egressFor } from "../../adapters/egress/places.ts"
 import { dialects, type TemporaryDatabase } from "../../helpers/database.ts"
+import { type AuthorizationServer, openAuthorizationServer } from "./authorization-server.ts"
 import { CLIENT_ID, CLIENT_SECRET, type Google, openGoogle } from "./google.ts"
 
 const caller: Caller = { ...NOBODY, userId: "u1", via: "session", tenantId: "acme", projectId: "p1", role: "project_contributor" }
@@ -19,6 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 for (const dialect of dialects)
   describe(`tokens on ${dialect.name}`, () => {
     let google: Google
+    let peer: AuthorizationServer
     let temporary: TemporaryDatabase
     let connections: Connections
     const time = { now: Date.UTC(2026, 5, 10) }
@@ -32,7 +35,8 @@ for (const dialect of dialects)
         uuid: () => Bun.randomUUIDv7(),
         secret: (n: number) => Buffer.from(crypto.getRandomValues(new Uint8Array(n))).toString("base64url"),
       }
-      const egress = egressFor(new URL(google.issuer).host)
+      const egress = egressFor(`${new URL(google.issuer).host},${peer.host}`)
+      const server = { id: "s1", name: "Notes", canonicalUrl: peer.url, authMode: "oauth" }
       const client = { issuer: google.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }
       const app = { appId: null, appSecret: null, configId: null, graphVersion: "v20.0" }
       return createConnections({
@@ -42,6 +46,10 @@ for (const dialect of dialects)
         workflows: { row: async () => expect.unreachable() },
         events: { publish: async () => {} },
         google: { signIn: createGoogleSignIn({ ...client, egress, clock }), missingSetting: "google.client_id", scopes: {} },
+        mcp: {
+          signIn: createMcpSignIn({ egress, now: clock.now, newState: () => ids.secret(32) }),
+          serverOf: async () => server,
+        },
         whatsapp: {
           app,
           graph: createWhatsAppGraph({ egress, url: "https://graph.example", version: "v20.0", appId: "", appSecret: "" }),
@@ -52,9 +60,11 @@ for (const dialect of dialects)
     beforeAll(async () => {
       temporary = await dialect.open()
       google = await openGoogle()
+      peer = await openAuthorizationServer()
     })
     afterAll(async () => {
       google.close()
+      peer.close()
       await temporary.close()
     })
     beforeEach(async () => {
@@ -224,6 +234,24 @@ for (const dialect of dialects)
       google.revoke()
       expect(await oauth.refresh((await oauth.accessToken())!)).toBe(false)
       expect(await oauth.accessToken()).toBeNull()
+    })
+
+    test("tokens of an MCP server are renewed with what it was signed in by, until the sign-in there is over", async () => {
+      const begun = await connections.mcp.begin(caller, { server_id: "s1" })
+      const { id } = await connections.mcp.complete(caller, peer.consent(begun.url))
+      const first = await read(id)
+      expect(first.ok && Object.keys(first.values)).toEqual(["access_token"])
+      pass(9.5)
+      const tokens = await Promise.all([token(id), token(id), token(id, await boot())])
+      expect(tokens[0]).not.toBe(first.ok ? first.values.access_token : "")
+      expect(tokens[1]).toBe(tokens[0]!)
+      expect(await status(id)).toBe("active")
+      pass(20)
+      await token(id)
+      peer.revoke()
+      pass(20)
+      expect((await read(id)).ok).toBe(false)
+      expect(await status(id)).toBe("reconnect_required")
     })
 
     test("a token that nothing renews is good to its end, and then ends the connection", async () => {
