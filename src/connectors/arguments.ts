@@ -16,13 +16,17 @@ export function createArgumentCheck(): (tool: Tool, args: JsonObject) => Checked
   return (tool, args) => {
     let validator = compiled.get(tool)
     if (!validator) {
-      validator = Compile(tool.inputSchema as object)
+      validator = Compile(schemaOf(tool) as object)
       compiled.set(tool, validator)
     }
-    const coerced = coerce(tool.inputSchema, args) as JsonObject
+    const coerced = coerce(schemaOf(tool), args) as JsonObject
     if (validator.Check(coerced)) return { ok: true, args: coerced }
     return { ok: false, message: `${tool.name} cannot take these arguments: ${problems(validator, coerced)}` }
   }
+}
+
+function schemaOf({ argumentSchema, inputSchema }: Tool): JsonObject {
+  return argumentSchema ?? inputSchema
 }
 
 /** The value in the shape the schema asks for, where text or scalars can be read that way; otherwise as it is. */

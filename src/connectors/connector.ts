@@ -69,6 +69,8 @@ export interface Tool {
   readonly name: string
   readonly description: string
   readonly inputSchema: JsonObject
+  /** What arguments are checked against here, where not all of a stranger's schema can be trusted to end. */
+  readonly argumentSchema?: JsonObject
   readonly outputSchema?: JsonObject
   readonly annotations?: ToolAnnotations
 }

@@ -14,8 +14,8 @@ export function checkArguments(tool: Tool, given: Json | undefined): readonly Bi
   const args = given === undefined || given === null || given === "" ? {} : given
   if (!isJsonObject(args)) return [] // graph_schema tells it
   const templated = Object.keys(args).filter(key => holdsTemplate(args[key]!))
-  const inputSchema = relaxed(tool.inputSchema, templated)
-  const checked = createArgumentCheck()(templated.length === 0 ? tool : { ...tool, inputSchema }, args)
+  const argumentSchema = relaxed(tool.argumentSchema ?? tool.inputSchema, templated)
+  const checked = createArgumentCheck()(templated.length === 0 ? tool : { ...tool, argumentSchema }, args)
   const later = templated
     .filter(key => !isSurelyText(args[key]!, propertyOf(tool.inputSchema, key)))
     .map(key => deferred(childPath(place, key), key))

@@ -8,6 +8,7 @@ import { KnownTools } from "./known-tools.ts"
 import { toolResultOf, withoutSecrets } from "./remote-result.ts"
 import { type Asking, AUTH_MODES, type RegisteredServer, type ServerDirectory, type ServerWiring } from "./remote-server.ts"
 import { readTools, remoteToolOf, type ToolDrift, toolOf } from "./remote-tools.ts"
+import { safeSchema } from "./safe-schema.ts"
 import { bridgeOf, normalAddress, wholeSchema } from "./server-address.ts"
 import type { ServerStore, ServerWithVersion, VersionRow } from "./server-store.ts"
 import { callHeaders, type TargetDeps, targetOf, wiringProblem } from "./server-target.ts"
@@ -79,7 +80,8 @@ export class Servers implements ServerDirectory {
         if (problem !== null) return refused(`${server.name} cannot be called: ${problem}`)
         const target = targetOf(this.deps, context.scope, server, wiring)
         if (!target) return refused(`${server.name} is not declared by the operator any more`)
-        const outputSchema = (tools ?? server.tools).find(one => one.name === tool)?.outputSchema ?? null
+        const output = (tools ?? server.tools).find(one => one.name === tool)?.outputSchema
+        const outputSchema = output ? safeSchema(output) : null
         return await this.#call(server, wiring, target, { tool, args, outputSchema }, context)
       },
     }

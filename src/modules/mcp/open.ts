@@ -54,6 +54,8 @@ export function openMcpServers(deps: McpServersDeps): McpServers {
   const instances = createMcpStore(db)
   const targets = { tokens, clock, stdio, oauthOf: deps.oauthOf }
   const directory = new Servers({ ...targets, store, clients, keep: deps.keep })
+  // Instances are resolved with the tools of their server.
+  clients.onToolsChanged(() => deps.mcp().changed())
 
   const wiringOf: WiringOf = async (scope, instanceId) => {
     const found = await deps.mcp().wired({ tenantId: scope.tenantId, projectId: scope.projectId, instanceId })

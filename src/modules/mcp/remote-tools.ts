@@ -4,6 +4,7 @@ import type { Tool, ToolAnnotations } from "../../connectors/connector.ts"
 import { toolHash } from "../../connectors/tool-hash.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import { isJsonObject, type Json, type JsonObject, textOf } from "../../kernel/json.ts"
+import { safeSchema } from "./safe-schema.ts"
 
 /** Tools of one server; more are left out, and told. */
 export const TOOLS_MAX = 500
@@ -56,7 +57,15 @@ export function storedTool(tool: Tool): JsonObject {
 }
 
 export function toolOf({ name, description, inputSchema, outputSchema, annotations }: RemoteTool): Tool {
-  return { name, description, inputSchema, ...(outputSchema && { outputSchema }), annotations: hintsOf(annotations) }
+  const argumentSchema = safeSchema(inputSchema)
+  return {
+    name,
+    description,
+    inputSchema,
+    argumentSchema,
+    ...(outputSchema && { outputSchema }),
+    annotations: hintsOf(annotations),
+  }
 }
 
 export interface ToolDrift {
@@ -93,7 +102,7 @@ function schemaProblem(which: "input" | "output", schema: JsonObject): string | 
   if (which === "output") return null
   if (schema.type !== undefined && schema.type !== "object") return "its input schema is not of type object"
   try {
-    Compile(schema as object).Check({})
+    Compile(safeSchema(schema) as object).Check({})
     return null
   } catch (error) {
     return `its input schema is no JSON Schema: ${messageOf(error).slice(0, 200)}`

@@ -284,14 +284,27 @@ describe("a server that means no good", () => {
       { name: "deep", inputSchema: deep, give: () => text("") },
       { name: "long", description: "x".repeat(30_000), give: () => text("") },
       { name: "big", inputSchema: { type: "object", description: "x".repeat(200_000) }, give: () => text("") },
-      { name: "pattern", inputSchema: { type: "object", properties: { a: { pattern: "(" } } }, give: () => text("") },
       { name: "two words", give: () => text("") },
     ]
     const id = await registered()
     const { status, body } = await call("POST", `/servers/${id}/discover`)
     expect([status, body.tools.map((tool: JsonObject) => tool.name)]).toEqual([200, ["ping"]])
-    expect(body.problems).toHaveLength(5)
+    expect(body.problems).toHaveLength(4)
     expect((await call("POST", `/servers/${id}/validate`)).body.checks[2].status).toBe("failed")
+  })
+
+  test("cannot hold this process up by its schemas", async () => {
+    const branches = Object.fromEntries(
+      Array.from({ length: 60 }, (_, i) => [`d${i}`, { anyOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] }]),
+    )
+    const properties = { slow: { type: "string", pattern: "^(a+)+$" }, wide: { $ref: "#/$defs/d0" } }
+    const inputSchema = { type: "object", properties, $defs: { ...branches, d60: { type: "number" } } }
+    peer.state.tools = [{ name: "trap", inputSchema, give: () => text('{"sprung":false}') }]
+    await published()
+    const startedAt = performance.now()
+    const { result } = await run("trap", { slow: `${"a".repeat(60)}!`, wide: "x" })
+    expect(result).toEqual({ sprung: false })
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
   })
 
   test("that redirects to the metadata service leads nowhere", async () => {
