@@ -25,7 +25,7 @@ export function findDatabaseServers(): DatabaseServers {
 }
 
 export function needsDatabaseServers(path: string): boolean {
-  return /^test\/connectors\/(postgres|mysql|redis)\//.test(path)
+  return /^test\/connectors\/(database|postgres|mysql|redis)\//.test(path)
 }
 
 /**
