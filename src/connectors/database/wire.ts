@@ -29,6 +29,10 @@ export interface TlsTerms {
 /**
  * A connection to a server of another protocol than HTTP: bytes out, bytes in as they are asked for. It is made to exactly
  * an address that egress has vetted; the name serves for the certificate alone.
+ *
+ * The drivers that Bun 1.4.5 has are not used, as measured: its SQL reads all rows into memory (111 to 173 MB for 100,000 rows
+ * of 1 KB), cuts microseconds, makes one of two columns of the same name, and does not cancel a statement of MySQL; its Redis
+ * client loses bytes that are no text and whole numbers beyond 2^53.
  */
 export class Wire {
   #socket: Socket
