@@ -365,7 +365,7 @@ describe("for any value", () => {
     { requiredKeys: ["type"] },
   )
   const nearlyBody = fc.oneof(
-    { weight: 9, arbitrary: fc.uniqueArray(nearlyInner, { maxLength: 3, selector: s => String(s.id) }) },
+    { weight: 9, arbitrary: fc.uniqueArray(nearlyInner, { maxLength: 3, selector: s => JSON.stringify(s.id) }) },
     value,
   )
   /** Nearly a loop. */
@@ -390,7 +390,7 @@ describe("for any value", () => {
     fc.tuple(loop, fc.array(nearly, { maxLength: 1 })).map(([l, others]) => ({ steps: [l, ...others] })),
     value,
     fc.record({ steps: fc.oneof(fc.array(nearly, { maxLength: 5 }), value) }),
-    fc.record({ steps: fc.uniqueArray(nearly, { maxLength: 4, selector: s => String(s.id) }) }),
+    fc.record({ steps: fc.uniqueArray(nearly, { maxLength: 4, selector: s => JSON.stringify(s.id) }) }),
   )
 
   test("the check never throws, names a place for everything it finds, and what it accepts compiles and ends when all is answered", () => {

@@ -238,6 +238,56 @@ describe("how a server is told who calls", () => {
     expect(context).not.toContain(CANARY)
   })
 
+  test("a saved connection is tried on a server before anything is bound to it", async () => {
+    peer.state.answer = request =>
+      request.headers.get("authorization") === `Bearer ${CANARY}` ? null : new Response(`not ${CANARY}`, { status: 401 })
+    const id = await registered({ auth_mode: "bearer" })
+    const { contributor, otherTenant } = world.people
+    const saved = async (credentials: JsonObject, who = world.as(contributor)) => {
+      const wish = { display_name: "Key", provider: "custom", service: "token", credentials }
+      return (await world.call(who, "POST", "/v1/connections", wish)).body.id as string
+    }
+    const checks = async (connection: string) => {
+      const answer = await call("POST", `/servers/${id}/connections/${connection}/validate`)
+      expect(answer.text).not.toContain(CANARY)
+      return [answer.status, answer.body.checks?.map((c: JsonObject) => `${c.id} ${c.status}`)]
+    }
+    const good = await saved({ access_token: CANARY })
+    expect(await checks(good)).toEqual([200, ["config_complete passed", "credentials_present passed", "reachability passed"]])
+    const bad = await saved({ access_token: "another-secret-value" })
+    expect(await checks(bad)).toEqual([200, ["config_complete passed", "credentials_present passed", "reachability failed"]])
+    const none = await saved({ user: "u", password: "p" })
+    expect(await checks(none)).toEqual([200, ["config_complete passed", "credentials_present failed", "reachability skipped"]])
+    const foreign = await saved({ access_token: CANARY }, world.as(otherTenant, world.places.otherTenant))
+    expect(await checks(foreign)).toEqual([404, undefined])
+    expect((await call("POST", `/servers/${id}/discover`, { connection_id: good })).body.tool_count).toBe(2)
+    expect((await call("POST", `/servers/${id}/discover`, { connection_id: foreign })).status).toBe(422)
+  })
+
+  test("with a run token of a workflow that overrides the connection, the settings are the override's", async () => {
+    peer.state.configSchema = { api_key: { type: "string", displayName: "Key", required: true } }
+    const server = await published({ auth_mode: "token" })
+    const saved = async (api_key: string) => {
+      const wish = { display_name: api_key, provider: "custom", service: "api_key", credentials: { api_key } }
+      return (await world.call(world.as(world.people.contributor), "POST", "/v1/connections", wish)).body.id as string
+    }
+    const [usual, special] = [await saved("the-usual-key-value"), await saved("the-special-key-value")]
+    const instance = (await call("POST", "/instances", { server_id: server, connection_id: usual })).body.id
+    const config = async () => {
+      const authorization = sent()?.get("authorization") ?? ""
+      return (await world.call({}, "POST", "/mcp/config", { runtime_context: { instance_id: instance } }, { authorization })).body
+        .config
+    }
+    const { workflowId } = await run("ping")
+    expect(await config()).toEqual({ api_key: "the-usual-key-value" })
+    const path = `/v1/workflows/${workflowId}/connection-overrides`
+    const overrides = [{ instance_id: instance, connection_id: special }]
+    const put = await world.call(world.as(world.people.contributor), "PUT", path, { overrides })
+    expect([put.status, put.text]).toEqual([200, put.text])
+    await world.until(workflowId, await world.start(workflowId), "completed")
+    expect(await config()).toEqual({ api_key: "the-special-key-value" })
+  })
+
   test("a bridge gets the mapped headers and nothing of ours", async () => {
     const bridge = {
       upstream_url: peer.url,
