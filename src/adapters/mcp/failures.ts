@@ -7,14 +7,16 @@ import { McpFailure } from "./mcp.ts"
 /** What a failed exchange comes to for the caller. Whatever the SDK threw, what was seen below it says more. */
 export function failureOf(error: unknown, who: string, exchange: Exchange): unknown {
   const known = [exchange.fault, error, error instanceof Error ? error.cause : undefined].find(isOurs)
-  if (known instanceof EgressFailed) return new McpFailure(known.message, { retryable: !TOO_LARGE.test(known.message) })
+  if (known instanceof EgressFailed) return new McpFailure(known.message, { retryable: !isTooLarge(known) })
   if (known !== undefined) return known
   const { message, retryable } = sentenceOf(error, who)
   return new McpFailure(exchange.masked(message), { retryable })
 }
 
-/** The next answer is as large, and the call may have done something. */
-const TOO_LARGE = / is larger than \d+ bytes$/
+/** Of an answer: the next one is as large, and the call may have done something. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof EgressFailed && / is larger than \d+ bytes$/.test(error.message)
+}
 
 function isOurs(error: unknown): error is Error {
   return error instanceof McpFailure || error instanceof EgressRefused || error instanceof EgressFailed

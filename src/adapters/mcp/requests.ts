@@ -9,6 +9,7 @@ import {
 } from "../../kernel/limits.ts"
 import type { Egress } from "../egress/egress.ts"
 import type { Exchange } from "./exchange.ts"
+import { isTooLarge } from "./failures.ts"
 import { type Challenge, type HttpTarget, McpFailure } from "./mcp.ts"
 
 export interface RequestsDeps {
@@ -43,8 +44,7 @@ export function requestsOf({ egress, target, current, life, who, version }: Requ
     const longLived = line.kind === "life"
     const limits = {
       totalMs: afterwards ? MCP_GOODBYE_MAX_MS : longLived ? MCP_STREAM_MAX_MS : line.leftMs + 1_000,
-      // More than is counted here, where too much of it has a sentence of its own.
-      answerBytes: longLived ? MCP_STREAM_MAX_BYTES : 2 * MCP_ANSWER_MAX_BYTES,
+      answerBytes: longLived ? MCP_STREAM_MAX_BYTES : MCP_ANSWER_MAX_BYTES,
     }
 
     async function send(token: string | null): Promise<Response> {
@@ -65,10 +65,10 @@ export function requestsOf({ egress, target, current, life, who, version }: Requ
         response = await send(await target.oauth.accessToken())
       }
       if (!response.ok) return await refusal(response, new Headers(init.headers), method, exchange, target, who)
-      if (response.body === null) return response
-      if (!listening) exchange.streaming = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false
-      const bounded = longLived ? Number.POSITIVE_INFINITY : MCP_ANSWER_MAX_BYTES
-      return new Response(watched(response.body, line, bounded, who), { status: response.status, headers: response.headers })
+      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false
+      if (!listening) exchange.streaming = isStream
+      if (!isStream || response.body === null) return response
+      return new Response(watched(response.body, line), { status: response.status, headers: response.headers })
     } catch (error) {
       if (error instanceof Error && !listening) exchange.fault ??= error
       throw error
@@ -145,32 +145,24 @@ async function beginning({ body }: Response): Promise<string> {
   return Buffer.concat(parts).subarray(0, MCP_ERROR_BODY_MAX_BYTES).toString("utf8")
 }
 
-/** The body, with its bytes counted and its end made known to the exchange. */
-function watched(
-  body: ReadableStream<Uint8Array>,
-  exchange: Exchange,
-  maxBytes: number,
-  who: string,
-): ReadableStream<Uint8Array> {
+/**
+ * The body of a stream, whose end and failures the exchange is told: the SDK goes on waiting, or takes up the stream again,
+ * which does not help against one that is too large.
+ */
+function watched(body: ReadableStream<Uint8Array>, exchange: Exchange): ReadableStream<Uint8Array> {
   const reader = body.getReader()
-  let bytes = 0
   exchange.bodyOpened()
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           const { done, value } = await reader.read()
-          if (done) {
-            exchange.bodyEnded()
-            return controller.close()
-          }
-          bytes += value.length
-          if (bytes > maxBytes) throw new McpFailure(`${who} gave an answer of more than ${maxBytes} bytes`)
-          controller.enqueue(value)
+          if (!done) return controller.enqueue(value)
+          exchange.bodyEnded()
+          controller.close()
         } catch (error) {
           exchange.bodyEnded()
-          if (error instanceof McpFailure) exchange.fail(error)
-          void reader.cancel().catch(() => {})
+          if (isTooLarge(error) && exchange.kind !== "life") exchange.fail(error)
           controller.error(error)
         }
       },

@@ -87,7 +87,8 @@ describe("a call fails with a sentence when the server", () => {
         more()
       })
 
-      expect(error.message).toMatch(new RegExp(`gave an answer of more than ${MCP_ANSWER_MAX_BYTES} bytes$`))
+      expect(error.message).toMatch(new RegExp(`^the answer of 127.0.0.1:\\d+ is larger than ${MCP_ANSWER_MAX_BYTES} bytes$`))
+      expect(error).toMatchObject({ retryable: false })
       expect(sent).toBeLessThan(3 * MCP_ANSWER_MAX_BYTES)
     }
   })
