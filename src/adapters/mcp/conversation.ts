@@ -17,8 +17,10 @@ import {
 } from "./mcp.ts"
 import type { Opened, Opening } from "./opening.ts"
 import { outputProblem } from "./output-check.ts"
+import { pause } from "./pause.ts"
 import type { Starts } from "./starts.ts"
 import { openStdio } from "./stdio-opening.ts"
+import { callAsTask } from "./tasks.ts"
 
 export interface ConversationDeps extends HttpDeps {
   readonly current: AsyncLocalStorage<Exchange>
@@ -40,6 +42,8 @@ export class Conversation {
   readonly #opening: Exchange
   readonly #attempt: Promise<Opened>
   #opened: Opened | undefined
+  /** Tools that run as tasks only, once they were listed. */
+  #tasks: ReadonlySet<string> | undefined
   #over = false
   #closed: Promise<void> | undefined
 
@@ -100,19 +104,29 @@ export class Conversation {
     const client = this.#client
     if (client.getServerCapabilities()?.tools === undefined) return []
     const { tools } = await client.listTools(undefined, { ...this.#options(call), cacheMode: "refresh" })
+    this.#tasks = new Set(tools.filter(tool => tool.execution?.taskSupport === "required").map(tool => tool.name))
     return distinct(tools, this.who)
   }
 
   async callTool(name: string, args: JsonObject, call: Exchange, options: CallOptions): Promise<RemoteResult> {
     const { onProgress, outputSchema = null } = options
     const progress = onProgress === undefined ? {} : { onprogress: seldom(onProgress) }
-    const answer = await this.#client.callTool({ name, arguments: args }, { ...this.#options(call), ...progress })
+    const answer = (await this.#mustBeTask(name, call))
+      ? await callAsTask(this.#client, call, this.#life, { name, arguments: args, options: this.#options(call) })
+      : await this.#client.callTool({ name, arguments: args }, { ...this.#options(call), ...progress })
     const isError = answer.isError === true
     const content = answer.content as readonly JsonObject[]
     const structuredContent = isJsonObject(answer.structuredContent) ? answer.structuredContent : null
     if (isError) return { isError, structuredContent, content: content.map(block => withoutSecrets(block, call)) }
     if (outputSchema !== null) this.#compare(name, outputSchema, answer.structuredContent)
     return { isError, structuredContent, content }
+  }
+
+  /** Whether the tool runs as a task only; of a server with tasks, its list says so. */
+  async #mustBeTask(name: string, call: Exchange): Promise<boolean> {
+    if (this.#client.getServerCapabilities()?.tasks?.requests?.tools?.call === undefined) return false
+    if (this.#tasks === undefined) await this.listTools(call)
+    return this.#tasks?.has(name) ?? false
   }
 
   /** Ends it as soon as the calls in it have ended. */
@@ -138,7 +152,10 @@ export class Conversation {
     const { current, starts, onToolsChanged } = this.#deps
     const opening: Opening = {
       ...{ current, exchange: this.#opening, life: this.#life, who },
-      onToolsChanged: () => onToolsChanged(target.key),
+      onToolsChanged: () => {
+        this.#tasks = undefined
+        onToolsChanged(target.key)
+      },
       onEnd: () => {
         if (this.#opened !== undefined) void this.close()
       },
@@ -243,17 +260,4 @@ function seldom(onProgress: NonNullable<RequestOptions["onProgress"]>): (progres
 /** The text of an error goes into messages, and may repeat what it was sent. */
 function withoutSecrets(block: JsonObject, call: Exchange): JsonObject {
   return typeof block.text === "string" ? { ...block, text: call.masked(block.text) } : block
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener("abort", done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    if (signal.aborted) done()
-    else signal.addEventListener("abort", done, { once: true })
-  })
 }

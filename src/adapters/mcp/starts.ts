@@ -1,4 +1,5 @@
 import { MCP_RESTART_MAX_MS } from "../../kernel/limits.ts"
+import { pause } from "./pause.ts"
 
 const RESTART_MIN_MS = 250
 
@@ -11,17 +12,7 @@ export class Starts {
   async turn(key: string, signal: AbortSignal): Promise<void> {
     const pauseMs = (this.#crashes.get(key)?.until ?? 0) - performance.now()
     if (pauseMs <= 0) return
-    await new Promise<void>((resolve, reject) => {
-      const stop = () => {
-        clearTimeout(timer)
-        reject(signal.reason)
-      }
-      const timer = setTimeout(() => {
-        signal.removeEventListener("abort", stop)
-        resolve()
-      }, pauseMs)
-      signal.addEventListener("abort", stop, { once: true })
-    })
+    await pause(pauseMs, signal)
   }
 
   crashed(key: string): void {

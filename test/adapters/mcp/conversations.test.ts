@@ -3,6 +3,7 @@ import type { Egress } from "../../../src/adapters/egress/egress.ts"
 import { createMcpClients } from "../../../src/adapters/mcp/clients.ts"
 import type { McpClients, McpFailure } from "../../../src/adapters/mcp/mcp.ts"
 import { type Asker, asker } from "../../../src/kernel/asker.ts"
+import { MCP_CONVERSATIONS_MAX } from "../../../src/kernel/limits.ts"
 import { egressTo } from "../../connectors/call.ts"
 import { type Behaviour, type HandMade, handMade, type Seen, stream } from "./hand-made.ts"
 import { eventually, failure, http, options, testClients } from "./peers.ts"
@@ -195,6 +196,58 @@ describe("a call that is given up", () => {
     expect(server.methods().filter(method => method === "initialize")).toHaveLength(1)
   })
 })
+
+describe("a tool that runs as a task only", () => {
+  const withTasks: Behaviour = {
+    initialize: ({ result }) =>
+      result({ ...INITIALIZED, capabilities: { tools: {}, tasks: { cancel: {}, requests: { tools: { call: {} } } } } }),
+    "tools/list": ({ result }) =>
+      result({ tools: [{ name: "work", inputSchema: { type: "object" }, execution: { taskSupport: "required" } }] }),
+    "tools/call": ({ result }) => result({ task: task("working") }),
+    "tasks/get": ({ result }) => result(task("working")),
+    "tasks/cancel": ({ result }) => result(task("cancelled")),
+  }
+  const at = "2026-11-29T12:00:00Z"
+  const task = (status: string) => ({ taskId: "t1", status, ttl: 60_000, createdAt: at, lastUpdatedAt: at, pollInterval: 100 })
+
+  test("is asked after until it has a result", async () => {
+    let asked = 0
+    const server = await serverThat({
+      ...withTasks,
+      "tasks/get": ({ result }) => result(task(++asked === 2 ? "completed" : "working")),
+      "tasks/result": ({ result }) => result(text("done after all")),
+    })
+
+    expect(await clients.callTool(http(server.url), "work", {}, options())).toMatchObject(text("done after all"))
+    expect(calls(server)[0]?.message?.params).toMatchObject({ task: { ttl: expect.any(Number) } })
+  })
+
+  test("is cancelled with its call", async () => {
+    const server = await serverThat(withTasks)
+
+    const error = await failure(clients.callTool(http(server.url), "work", {}, options({ timeoutMs: 400 })))
+
+    expect(error).toMatchObject({ timeout: true })
+    await eventually("the server is told", () => server.methods().includes("tasks/cancel"))
+  })
+})
+
+test("beyond a number of conversations the one that was idle longest makes room", async () => {
+  const server = await serverThat({
+    initialize: ({ result, headers }) => result(INITIALIZED, { "mcp-session-id": String(headers["x-key"]) }),
+  })
+  const crowd = testClients()
+  const connect = (n: number) =>
+    crowd.connect(http(server.url, { key: `k${n}`, headers: async () => ({ "x-key": `k${n}` }) }), options())
+  for (let n = 0; n < MCP_CONVERSATIONS_MAX; n += 20) await Promise.all(Array.from({ length: 20 }, (_, i) => connect(n + i)))
+  await connect(0)
+
+  await connect(MCP_CONVERSATIONS_MAX)
+
+  const closed = () => server.seen.filter(one => one.httpMethod === "DELETE").map(one => one.headers["mcp-session-id"])
+  await eventually("one has made room", () => closed().length === 1)
+  expect(closed()).not.toContain("k0")
+}, 60_000)
 
 test("an answer that breaks off is taken up again where the server allows it", async () => {
   const server = await serverThat({
