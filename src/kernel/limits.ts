@@ -236,6 +236,10 @@ export const MCP_TOOL_PAGES_MAX = 100
 export const MCP_TOOLS_MAX = 2_000
 export const MCP_TOOLS_MAX_CHARS = 8 * MIB
 export const MCP_TOOL_NAME_MAX_CHARS = 256
+/** Parts of one result of a tool; JSON values in all of them, its structured content aside; and in any other result. */
+export const MCP_CONTENT_MAX = 1_000
+export const MCP_CONTENT_MAX_VALUES = 20_000
+export const MCP_RESULT_MAX_VALUES = 300_000
 /** What a server says in its own words within an error; the rest is cut. */
 export const MCP_MESSAGE_MAX_CHARS = 1_000
 /** What a tool says about its own failure; the rest is cut. */

@@ -8,7 +8,14 @@ import {
   type Transport,
   type TransportSendOptions,
 } from "@modelcontextprotocol/client"
-import { MCP_TOOL_PAGES_MAX, MCP_TOOLS_MAX, MCP_TOOLS_MAX_CHARS } from "../../kernel/limits.ts"
+import {
+  MCP_CONTENT_MAX,
+  MCP_CONTENT_MAX_VALUES,
+  MCP_RESULT_MAX_VALUES,
+  MCP_TOOL_PAGES_MAX,
+  MCP_TOOLS_MAX,
+  MCP_TOOLS_MAX_CHARS,
+} from "../../kernel/limits.ts"
 import type { Exchange } from "./exchange.ts"
 import { McpFailure } from "./mcp.ts"
 
@@ -83,10 +90,15 @@ export class Answered implements Transport {
   }
 
   #receive: NonNullable<Transport["onmessage"]> = (message, extra) => {
-    if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) {
-      const exchange = message.id === undefined ? undefined : this.#open.get(message.id)
-      if (message.id !== undefined) this.#open.delete(message.id)
-      if (exchange !== undefined && isJSONRPCResultResponse(message)) this.#count(exchange, message.result)
+    if ((isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) && message.id !== undefined) {
+      const exchange = this.#open.get(message.id)
+      this.#open.delete(message.id)
+      const problem = isJSONRPCResultResponse(message) ? this.#problem(message.result, exchange) : null
+      if (problem !== null) {
+        exchange?.fail(new McpFailure(problem))
+        this.onmessage?.(unusable(message.id, problem))
+        return
+      }
     }
     this.onmessage?.(message, extra)
   }
@@ -96,23 +108,35 @@ export class Answered implements Transport {
     if (!this.#open.delete(id)) return
     const message = `${this.#options.who} ended its answer without a result`
     if (exchange !== undefined) exchange.fault ??= new McpFailure(message, { retryable: true })
-    this.onmessage?.({ jsonrpc: "2.0", id, error: { code: UNANSWERED, message } })
+    this.onmessage?.(unusable(id, message))
+  }
+
+  /** What is too much in a result. Said before the SDK checks it, which takes half a minute for a result that is all wrong. */
+  #problem(result: { readonly [key: string]: unknown }, exchange: Exchange | undefined): string | null {
+    const { who } = this.#options
+    const { structuredContent: _, ...checked } = result
+    if (Array.isArray(result.content)) {
+      if (result.content.length > MCP_CONTENT_MAX) return `${who} gave a result of more than ${MCP_CONTENT_MAX} parts`
+      return isWithin(checked, MCP_CONTENT_MAX_VALUES) ? null : `${who} gave a result whose parts are too large to be checked`
+    }
+    if (!isWithin(checked, MCP_RESULT_MAX_VALUES)) return `${who} gave a result that is too large to be checked`
+    return exchange !== undefined && Array.isArray(result.tools) ? this.#listProblem(result.tools, exchange) : null
   }
 
   /** A list of tools comes in pages, as many as the server likes. */
-  #count(exchange: Exchange, result: { readonly [key: string]: unknown }): void {
-    if (!Array.isArray(result.tools)) return
+  #listProblem(tools: readonly unknown[], exchange: Exchange): string | null {
+    const { who } = this.#options
     const size = this.#lists.get(exchange) ?? { pages: 0, tools: 0, chars: 0 }
     this.#lists.set(exchange, size)
     size.pages++
-    size.tools += result.tools.length
-    size.chars += JSON.stringify(result.tools).length
-    const { who } = this.#options
+    size.tools += tools.length
+    size.chars += JSON.stringify(tools).length
     if (size.pages > MCP_TOOL_PAGES_MAX)
-      exchange.fail(new McpFailure(`the list of tools of ${who} has no end: it goes on after ${MCP_TOOL_PAGES_MAX} pages`))
-    else if (size.tools > MCP_TOOLS_MAX) exchange.fail(new McpFailure(`${who} lists more than ${MCP_TOOLS_MAX} tools`))
-    else if (size.chars > MCP_TOOLS_MAX_CHARS)
-      exchange.fail(new McpFailure(`the descriptions of the tools of ${who} are longer than ${MCP_TOOLS_MAX_CHARS} characters`))
+      return `the list of tools of ${who} has no end: it goes on after ${MCP_TOOL_PAGES_MAX} pages`
+    if (size.tools > MCP_TOOLS_MAX) return `${who} lists more than ${MCP_TOOLS_MAX} tools`
+    if (size.chars > MCP_TOOLS_MAX_CHARS)
+      return `the descriptions of the tools of ${who} are longer than ${MCP_TOOLS_MAX_CHARS} characters`
+    return null
   }
 }
 
@@ -120,4 +144,21 @@ interface ListSize {
   pages: number
   tools: number
   chars: number
+}
+
+function unusable(id: RequestId, message: string): JSONRPCMessage {
+  return { jsonrpc: "2.0", id, error: { code: UNANSWERED, message } }
+}
+
+/** Whether it is made of so many values at the most, nested ones included. */
+function isWithin(value: unknown, max: number): boolean {
+  const left: unknown[] = [value]
+  let seen = 0
+  for (let one = left.pop(); seen < max; one = left.pop()) {
+    seen++
+    if (typeof one === "object" && one !== null) for (const part of Object.values(one)) left.push(part)
+    if (left.length === 0) return true
+    if (seen + left.length > max) return false
+  }
+  return false
 }

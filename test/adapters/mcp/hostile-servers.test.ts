@@ -153,6 +153,21 @@ describe("a call fails with a sentence when the server", () => {
       expect((await calling(answer => answer.result(result))).message).toContain("does not fit the protocol")
   })
 
+  test("gives a result that would take half a minute to be checked, and nobody waits for it", async () => {
+    const parts = Array.from({ length: 300_000 }, () => ({ type: "nonsense" }))
+    const icons = Array.from({ length: 300_000 }, () => ({}))
+    for (const content of [parts, [{ type: "resource_link", uri: "a:b", name: "a", icons }]]) {
+      const pauses = measuredPauses()
+      const error = await calling(answer => answer.result({ content }))
+
+      expect(error.message).toMatch(/gave a result (of more than 1000 parts|whose parts are too large to be checked)$/)
+      expect(pauses.longestMs()).toBeLessThan(5_000)
+    }
+    expect((await listing(answer => answer.result({ tools: [tool("a", { icons })], icons }))).message).toContain(
+      "too large to be checked",
+    )
+  })
+
   test("refuses it, in the server's own words", async () => {
     const error = await calling(({ error }) => error(-32_602, "unknown\ntool ".repeat(1_000)))
 
@@ -322,3 +337,19 @@ test("no secret comes back in a message: headers, queries, what the server repea
   expect(refused.message).toContain("the header x-api-key")
   expect(Bun.inspect(refused)).not.toContain(secret)
 })
+
+/** How long this process did nothing else at a time. */
+function measuredPauses(): { longestMs(): number } {
+  let longest = 0
+  let last = performance.now()
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last)
+    last = performance.now()
+  }, 5)
+  return {
+    longestMs() {
+      clearInterval(timer)
+      return Math.max(longest, performance.now() - last)
+    },
+  }
+}
