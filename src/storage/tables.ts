@@ -1,9 +1,11 @@
 import { type ColumnKit, postgresKit, sqliteKit } from "./columns.ts"
+import { defineAgents } from "./schema/agents.ts"
 import { defineArtifacts } from "./schema/artifacts.ts"
 import { defineCallbacks } from "./schema/callbacks.ts"
 import { defineConnections } from "./schema/connections.ts"
 import { defineEgress } from "./schema/egress.ts"
 import { defineIdentity } from "./schema/identity.ts"
+import { defineLlm } from "./schema/llm.ts"
 import { defineMcp } from "./schema/mcp.ts"
 import { defineRuns } from "./schema/runs.ts"
 import { defineTriggers } from "./schema/triggers.ts"
@@ -23,6 +25,8 @@ const define = (k: ColumnKit) => ({
   ...defineConnections(k),
   ...defineEgress(k),
   ...defineArtifacts(k),
+  ...defineLlm(k),
+  ...defineAgents(k),
 })
 
 /** Every table, as the type says a SQLite one; at run time the dialect's own. Compare `sqliteTables`, `postgresTables`. */

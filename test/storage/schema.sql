@@ -1,3 +1,20 @@
+CREATE TABLE `agents` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`name` text NOT NULL,
+	`description` text NOT NULL,
+	`instructions` text NOT NULL,
+	`model_ref` text NOT NULL,
+	`definition` text NOT NULL,
+	`status` text NOT NULL,
+	`created_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE INDEX `agents_project` ON `agents` (`tenant_id`,`project_id`,`created_at`);
+
 CREATE TABLE `alerts` (
 	`id` text PRIMARY KEY NOT NULL,
 	`tenant_id` text NOT NULL,
@@ -152,6 +169,31 @@ CREATE TABLE `leaders` (
 	`boot_id` text NOT NULL,
 	`lease_until` integer NOT NULL
 );
+
+CREATE TABLE `llm_prices` (
+	`tenant_id` text NOT NULL,
+	`model` text NOT NULL,
+	`price` text NOT NULL,
+	`updated_at` integer NOT NULL,
+	PRIMARY KEY(`tenant_id`, `model`)
+);
+
+CREATE TABLE `llm_provider_keys` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tenant_id` text NOT NULL,
+	`vendor` text NOT NULL,
+	`label` text NOT NULL,
+	`base_url` text,
+	`options` text NOT NULL,
+	`last4` text,
+	`last_test` text,
+	`models` text,
+	`created_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+
+CREATE UNIQUE INDEX `llm_provider_keys_label` ON `llm_provider_keys` (`tenant_id`,`vendor`,`label`);
 
 CREATE TABLE `login_limits` (
 	`key` text PRIMARY KEY NOT NULL,
@@ -358,6 +400,21 @@ CREATE TABLE `run_events` (
 	`created_at` integer NOT NULL, `beside` text,
 	PRIMARY KEY(`run_id`, `seq`)
 ) WITHOUT ROWID;
+
+CREATE TABLE `run_recordings` (
+	`run_id` text NOT NULL,
+	`seq` integer NOT NULL,
+	`tenant_id` text NOT NULL,
+	`project_id` text NOT NULL,
+	`step_id` text NOT NULL,
+	`item` integer,
+	`kind` text NOT NULL,
+	`request_hash` text NOT NULL,
+	`request` text NOT NULL,
+	`response` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`run_id`, `seq`)
+);
 
 CREATE TABLE `run_snapshots` (
 	`run_id` text PRIMARY KEY NOT NULL,
