@@ -8,6 +8,8 @@ CREATE TABLE "llm_provider_keys" (
 	"last4" text,
 	"last_test" json,
 	"models" json,
+	"revealed_by" text,
+	"revealed_at" bigint,
 	"created_by" text NOT NULL,
 	"created_at" bigint NOT NULL,
 	"updated_at" bigint NOT NULL

@@ -8,6 +8,8 @@ CREATE TABLE `llm_provider_keys` (
 	`last4` text,
 	`last_test` text,
 	`models` text,
+	`revealed_by` text,
+	`revealed_at` integer,
 	`created_by` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL

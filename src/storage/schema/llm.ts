@@ -20,6 +20,9 @@ export const defineLlm = (k: ColumnKit) => {
       lastTest: k.json<JsonObject>("last_test"),
       /** Of a local server: its models as it named them last. */
       models: k.json<JsonObject[]>("models"),
+      /** Who was shown the secret last, and when. */
+      revealedBy: k.text("revealed_by"),
+      revealedAt: k.ms("revealed_at"),
       createdBy: k.text("created_by").notNull(),
       createdAt: k.ms("created_at").notNull(),
       updatedAt: k.ms("updated_at").notNull(),
