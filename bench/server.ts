@@ -38,7 +38,9 @@ import { doNothing, log, nothing, openDatabase, sequence } from "./runtime.ts"
 const folder = process.argv[2] ?? ""
 const { db } = await openDatabase(folder)
 const clock = { now: Date.now }
+
 import { NO_SERVERS } from "../test/modules/mcp/no-servers.ts"
+
 const ids = { uuid: () => Bun.randomUUIDv7(), secret: () => "" }
 const caller: Caller = { ...NOBODY, tenantId: "default", projectId: ids.uuid(), userId: ids.uuid(), role: "tenant_admin" }
 

@@ -22,7 +22,15 @@ const rows: Row[] = []
 async function stepsOf(workflowId: unknown): Promise<number> {
   const request = { method: "POST", path: `/v1/workflows/${workflowId}/command`, body: JSON.stringify({ command: "start" }) }
   const headers = { prefer: "wait=30" }
-  const job = { url: server.url, token: null, connections: IN_FLIGHT, forMs: FOR_MS, request, headers, expect: '"status":"completed"' }
+  const job = {
+    url: server.url,
+    token: null,
+    connections: IN_FLIGHT,
+    forMs: FOR_MS,
+    request,
+    headers,
+    expect: '"status":"completed"',
+  }
   return (await load(job)).perSecond * STEPS
 }
 

@@ -5,7 +5,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { McpTarget } from "../../../src/adapters/mcp/mcp.ts"
-import type { JsonObject } from "../../../src/kernel/json.ts"
+import { ADA, EVERYTHING, filesystemCalls, MEMORY } from "./example-calls.ts"
 import { http, npmServer, options, testClients } from "./peers.ts"
 
 /** The official example servers from npm, which are of the era before 2026. */
@@ -17,23 +17,6 @@ afterAll(() => {
   for (const child of started) child.kill("SIGKILL")
   rmSync(folder, { recursive: true })
 })
-
-/** Arguments for every tool of server-everything, and a piece of what each gives. */
-const EVERYTHING: readonly (readonly [tool: string, args: JsonObject, expected: unknown])[] = [
-  ["echo", { message: "hello" }, { content: [{ type: "text", text: "Echo: hello" }] }],
-  ["get-annotated-message", { messageType: "error", includeImage: true }, { content: [{ type: "text" }, { type: "image" }] }],
-  ["get-env", {}, { content: [{ type: "text" }] }],
-  ["get-resource-links", { count: 2 }, { content: [{ type: "text" }, { type: "resource_link" }, { type: "resource_link" }] }],
-  ["get-resource-reference", { resourceType: "Blob", resourceId: 1 }, { content: [{}, { type: "resource" }, {}] }],
-  ["get-structured-content", { location: "Chicago" }, { structuredContent: { conditions: expect.any(String) } }],
-  ["get-sum", { a: 2, b: 3 }, { content: [{ text: expect.stringContaining("5") }] }],
-  ["get-tiny-image", {}, { content: [{}, { type: "image", mimeType: "image/png" }, {}] }],
-  ["gzip-file-as-resource", { data: "data:text/plain,hi", outputType: "resource" }, { content: [{ type: "resource" }] }],
-  ["toggle-simulated-logging", {}, { isError: false }],
-  ["toggle-subscriber-updates", {}, { isError: false }],
-  ["trigger-long-running-operation", { duration: 0.3, steps: 3 }, { isError: false }],
-  ["simulate-research-query", { topic: "rivers" }, { isError: false, content: [{ text: expect.stringContaining("rivers") }] }],
-]
 
 async function callsEveryTool(target: McpTarget): Promise<void> {
   const facts = await clients.connect(target, options())
@@ -85,22 +68,7 @@ test("server-filesystem: every tool can be called, and what it refuses comes as 
   const target = npmServer("server-filesystem", [folder])
   writeFileSync(join(folder, "picture.png"), Buffer.from("89504e470d0a1a0a", "hex"))
   const at = (name: string) => join(folder, name)
-  const calls: readonly (readonly [string, JsonObject])[] = [
-    ["write_file", { path: at("a.txt"), content: "one\ntwo\n" }],
-    ["read_file", { path: at("a.txt") }],
-    ["read_text_file", { path: at("a.txt"), head: 1 }],
-    ["read_media_file", { path: at("picture.png") }],
-    ["read_multiple_files", { paths: [at("a.txt")] }],
-    ["edit_file", { path: at("a.txt"), edits: [{ oldText: "two", newText: "three" }] }],
-    ["create_directory", { path: at("d") }],
-    ["list_directory", { path: folder }],
-    ["list_directory_with_sizes", { path: folder }],
-    ["directory_tree", { path: folder }],
-    ["move_file", { source: at("a.txt"), destination: at("d/b.txt") }],
-    ["search_files", { path: folder, pattern: "**/*.txt" }],
-    ["get_file_info", { path: at("d/b.txt") }],
-    ["list_allowed_directories", {}],
-  ]
+  const calls = filesystemCalls(folder)
   const tools = await clients.listTools(target, options())
   expect(tools.map(tool => tool.name).sort()).toEqual(calls.map(([name]) => name).sort())
 
@@ -114,18 +82,7 @@ test("server-filesystem: every tool can be called, and what it refuses comes as 
 
 test("server-memory: every tool can be called, and its state lives in the process of its key", async () => {
   const target = npmServer("server-memory", [], { MEMORY_FILE_PATH: join(folder, "memory.jsonl") })
-  const ada = { name: "Ada", entityType: "person", observations: ["writes programs"] }
-  const calls: readonly (readonly [string, JsonObject])[] = [
-    ["create_entities", { entities: [ada, { ...ada, name: "Grace" }] }],
-    ["create_relations", { relations: [{ from: "Ada", to: "Grace", relationType: "knows" }] }],
-    ["add_observations", { observations: [{ entityName: "Ada", contents: ["likes tea"] }] }],
-    ["read_graph", {}],
-    ["search_nodes", { query: "tea" }],
-    ["open_nodes", { names: ["Ada"] }],
-    ["delete_observations", { deletions: [{ entityName: "Ada", observations: ["likes tea"] }] }],
-    ["delete_relations", { relations: [{ from: "Ada", to: "Grace", relationType: "knows" }] }],
-    ["delete_entities", { entityNames: ["Grace"] }],
-  ]
+  const calls = MEMORY
   const tools = await clients.listTools(target, options())
   expect(tools.map(tool => tool.name).sort()).toEqual(calls.map(([name]) => name).sort())
 
@@ -133,7 +90,7 @@ test("server-memory: every tool can be called, and its state lives in the proces
     expect(await clients.callTool(target, name, args, options())).toMatchObject({ isError: false })
 
   const graph = await clients.callTool(target, "read_graph", {}, options())
-  expect(graph.structuredContent).toEqual({ entities: [ada], relations: [] })
+  expect(graph.structuredContent).toEqual({ entities: [ADA], relations: [] })
 })
 
 async function everything(mode: "streamableHttp" | "sse"): Promise<number> {
