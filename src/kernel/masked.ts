@@ -11,14 +11,15 @@ export interface Mask {
   json(value: Json): Json
 }
 
-export function createMask(secrets: readonly string[]): Mask {
+/** `also`: what looks like a secret, whichever it is. */
+export function createMask(secrets: readonly string[], also?: RegExp): Mask {
   const forms = [...new Set(secrets.filter(secret => secret.length >= SECRET_MIN_CHARS).flatMap(formsOf))]
-  if (forms.length === 0) return { text: text => text, json: value => value }
+  if (forms.length === 0 && also === undefined) return { text: text => text, json: value => value }
   // The longest first: one form may begin with another.
   const longestFirst = forms
     .toSorted((a, b) => b.length - a.length)
     .map(form => form.replaceAll(/[^A-Za-z0-9]/g, String.raw`\$&`))
-  const pattern = new RegExp(longestFirst.join("|"), "g")
+  const pattern = new RegExp([...longestFirst, ...(also ? [also.source] : [])].join("|"), "g")
   const text = (given: string) => given.replaceAll(pattern, MASK)
   const json = (value: Json): Json => {
     if (typeof value === "string") return text(value)

@@ -1,11 +1,11 @@
 import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
+import { expose, type KeepFile } from "../../adapters/mcp/exposure.ts"
 import { type McpClients, McpFailure, type McpTarget, type RequestOptions } from "../../adapters/mcp/mcp.ts"
 import type { CallContext, ConfigSchema, Scope, Tool, ToolResult } from "../../connectors/connector.ts"
 import type { KeepArtifact } from "../../kernel/artifact.ts"
 import { AppError, messageOf } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { KnownTools } from "./known-tools.ts"
-import { toolResultOf, withoutSecrets } from "./remote-result.ts"
 import { type Asking, AUTH_MODES, type RegisteredServer, type ServerDirectory, type ServerWiring } from "./remote-server.ts"
 import { readTools, remoteToolOf, type ToolDrift, toolOf } from "./remote-tools.ts"
 import { safeSchema } from "./safe-schema.ts"
@@ -69,6 +69,19 @@ export class Servers implements ServerDirectory {
 
   latest(scope: Scope, server: RegisteredServer): readonly Tool[] | null {
     return this.known.said(scope, server.id) ?? (server.version === null ? null : server.tools)
+  }
+
+  async reach(server: RegisteredServer, wiring: ServerWiring, { scope, asker, signal, timeoutMs }: Asking): Promise<ToolResult> {
+    const problem = wiringProblem(server, wiring)
+    if (problem !== null) return refused(problem)
+    const target = targetOf(this.deps, scope, server, wiring)
+    if (!target) return refused(`${server.name} is not declared by the operator any more`)
+    try {
+      const { name, version } = await this.deps.clients.connect(target, { asker, signal, timeoutMs })
+      return { ok: true, value: { name, version } }
+    } catch (error) {
+      return failureOf(error)
+    }
   }
 
   toolServer(server: RegisteredServer, wiring: ServerWiring, tools?: readonly Tool[]) {
@@ -148,10 +161,16 @@ export class Servers implements ServerDirectory {
       const headers = await callHeaders(this.deps, scope, server, wiring, { tool, asker })
       const options = { asker, signal, timeoutMs, headers, outputSchema, ...(onProgress && { onProgress }) }
       const answer = await this.deps.clients.callTool(target, tool, args, options)
-      return withoutSecrets(await toolResultOf(answer, context, this.deps.keep), secretsOf(server.configSchema, wiring.config))
+      const keep: KeepFile = async (bytes, { mimeType, name }) => {
+        const { runId, stepId } = asker
+        const { id, url, size_bytes } = await this.deps.keep(scope, { runId, stepId, name, mimeType }, bytes)
+        return { artifact_id: id, url, size_bytes }
+      }
+      const exposed = await expose(answer, keep)
+      return exposed.ok ? exposed : { ...exposed, retryable: true }
     } catch (error) {
       if (context.signal.aborted) return aborted(context)
-      return withoutSecrets(failureOf(error), secretsOf(server.configSchema, wiring.config))
+      return failureOf(error)
     }
   }
 }
@@ -166,8 +185,6 @@ export function failureOf(error: unknown): ToolResult & { readonly ok: false } {
   if (error instanceof EgressFailed) return { ok: false, message: error.message, retryable: true }
   // What it gave could not be kept: too large, too much of it, or the disk is full.
   if (error instanceof AppError) return { ok: false, message: error.message, retryable: error.kind === "unavailable" }
-  // An answer nested so deeply that walking it does not fit on the stack.
-  if (error instanceof RangeError) return refused("the server's answer is nested too deeply")
   if (error instanceof DOMException && error.name === "TimeoutError")
     return { ok: false, message: "the server did not answer in time", retryable: true, timeout: true }
   if (error instanceof DOMException && error.name === "AbortError") return refused("the call was cancelled")
@@ -187,11 +204,4 @@ function refused(message: string): ToolResult & { readonly ok: false } {
 function noTools(name: string, problems: readonly string[]): string {
   if (problems.length === 0) return `${name} has no tools`
   return `${name} has no tool that can be used: ${problems.slice(0, 3).join("; ")}`
-}
-
-export function secretsOf(schema: ConfigSchema, config: JsonObject): readonly string[] {
-  return Object.keys(config).flatMap(key => {
-    const value = config[key]
-    return Object.hasOwn(schema, key) && schema[key]?.secret && typeof value === "string" ? [value] : []
-  })
 }

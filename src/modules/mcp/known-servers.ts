@@ -1,5 +1,5 @@
 import { canonicalUrl, findAdapter, slugOfUrl } from "../../connectors/catalog.ts"
-import type { ConfigSchema, Connector, Connectors, Scope, Tool, ToolServer } from "../../connectors/connector.ts"
+import type { ConfigSchema, Connector, Connectors, Scope, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import type { Asking, RegisteredServer, ServerDirectory, ServerWiring } from "./remote-server.ts"
 
 /** Whatever a project can have instances of: a connector of ours, or a registered server. */
@@ -15,6 +15,8 @@ export interface KnownServer {
   readonly tools: readonly Tool[] | null
   /** Null of a registered server. */
   readonly connector: Connector | null
+  /** Whether the service behind it can be reached; null: it has no call that only looks. */
+  readonly reach: ((wiring: ServerWiring, asking: Asking) => Promise<ToolResult>) | null
   /** For calls on behalf of one instance. A server elsewhere may be asked for its tools. */
   open(wiring: ServerWiring, asking: Asking): Promise<ToolServer>
 }
@@ -69,6 +71,7 @@ export class KnownServers {
       configSchema: server.configSchema,
       tools: directory.latest(scope, server),
       connector: null,
+      reach: (wiring, asking) => directory.reach(server, wiring, asking),
       open: async (wiring, asking) => directory.toolServer(server, wiring, await directory.current(server, wiring, asking)),
     }
   }
@@ -76,5 +79,20 @@ export class KnownServers {
 
 function ofConnector(connector: Connector): KnownServer {
   const { slug, name, configSchema, tools } = connector
-  return { id: slug, slug, name, canonicalUrl: canonicalUrl(slug), configSchema, tools, connector, open: async () => connector }
+  const probe = connector.probe?.bind(connector)
+  const reach: KnownServer["reach"] =
+    probe === undefined
+      ? null
+      : ({ instanceId, config }, asking) => probe({ ...asking, config, idempotencyKey: `validate:${instanceId}` })
+  return {
+    id: slug,
+    slug,
+    name,
+    canonicalUrl: canonicalUrl(slug),
+    configSchema,
+    tools,
+    connector,
+    reach,
+    open: async () => connector,
+  }
 }

@@ -16,7 +16,13 @@ export interface ProfileValuesDeps {
 
 /** The values a tool is called with, or a sentence that says what is in the way. */
 export type Values =
-  | { readonly ok: true; readonly config: JsonObject; readonly connectionId: string | null }
+  | {
+      readonly ok: true
+      readonly config: JsonObject
+      readonly connectionId: string | null
+      /** Keys whose values came from a connection, the vault or the environment: secrets, whatever the schema says. */
+      readonly sourcedKeys: ReadonlySet<string>
+    }
   | { readonly ok: false; readonly message: string }
 
 export interface Wired extends Wiring {
@@ -40,7 +46,8 @@ export class ProfileValues {
       config[key] = typeof value.value === "string" ? typed(schema[key], value.value) : value.value
     }
     const [connectionId = null] = sources.flatMap(([, source]) => (source.source === "connection" ? [source.connectionId] : []))
-    return { ok: true, config, connectionId }
+    const sourcedKeys = new Set(sources.flatMap(([key, { source }]) => (source === "literal" ? [] : [key])))
+    return { ok: true, config, connectionId, sourcedKeys }
   }
 
   /** The keys of a schema that a connection can give, each with the credential that gives it. Throws `invalid` when there are none. */

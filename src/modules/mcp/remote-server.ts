@@ -1,4 +1,4 @@
-import type { ConfigSchema, Scope, Tool, ToolServer } from "../../connectors/connector.ts"
+import type { ConfigSchema, Scope, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import type { Asker } from "../../kernel/asker.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import type { McpServerStatus } from "../../storage/schema/mcp.ts"
@@ -68,6 +68,8 @@ export interface ServerDirectory {
   current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<readonly Tool[]>
   /** What the server showed last, to any instance of the project, else the published tools; null: nobody knows them yet. */
   latest(scope: Scope, server: RegisteredServer): readonly Tool[] | null
+  /** Whether it answers with this wiring; changes nothing there. */
+  reach(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<ToolResult>
   /** `tools`: what counts for its calls; by default what the server said last, else the published ones. */
   toolServer(server: RegisteredServer, wiring: ServerWiring, tools?: readonly Tool[]): ToolServer
 }

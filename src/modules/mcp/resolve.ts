@@ -12,6 +12,7 @@ import type { Ids } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { MCP_RESOLVED_KEPT_MAX, MCP_RESOLVED_KEPT_MS, MCP_TOOLS_TIMEOUT_MS, NAME_MAX_CHARS } from "../../kernel/limits.ts"
 import { Recent } from "../../storage/recent.ts"
+import { guarded, secretsIn } from "./guarded.ts"
 import type { KnownServer, KnownServers } from "./known-servers.ts"
 import type { ProfileValues } from "./profile-values.ts"
 import type { InstanceRow, InstanceWithProfile, McpStore, ProfileRow } from "./store.ts"
@@ -40,6 +41,7 @@ export interface FoundInstance extends InstanceWithProfile {
 export interface WiredInstance extends FoundInstance {
   readonly config: JsonObject
   readonly connectionId: string | null
+  readonly sourcedKeys: ReadonlySet<string>
 }
 
 /** Which instance serves an address or an id, for one project (contract G-24), and with what it is called. */
@@ -86,7 +88,10 @@ export class Resolver {
     if (!wired.ok) return wired
     const { instance, server, config, connectionId } = wired
     const opened = await server.open({ instanceId: instance.id, config, connectionId }, toolsAsking(reference, instance))
-    return { ok: true, instanceId: instance.id, slug: server.slug, server: opened, config, connectionId }
+    const secrets = secretsIn(server.configSchema, config, wired.sourcedKeys)
+    // Nothing of ours that has no secrets is given one back.
+    const safe = secrets.length === 0 && server.connector ? opened : guarded(opened, secrets)
+    return { ok: true, instanceId: instance.id, slug: server.slug, server: safe, config, connectionId }
   }
 
   /** With what an instance is called. Its server is not asked: it may be the one that wants to know. */
@@ -108,7 +113,8 @@ export class Resolver {
     const wiring: Wiring & Scope = profile ?? { ...reference, config: {}, sourceSpec: {} }
     const values = await this.deps.values.read(server.configSchema, wiring, override)
     if (!values.ok) return unresolved("no_instance", `the instance ${instance.name} cannot be used: ${values.message}`)
-    return { ...found, config: values.config, connectionId: values.connectionId }
+    const { config, connectionId, sourcedKeys } = values
+    return { ...found, config, connectionId, sourcedKeys }
   }
 
   async #byId(scope: Scope, instanceId: string): Promise<FoundInstance | UnresolvedInstance> {

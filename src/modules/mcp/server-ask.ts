@@ -7,9 +7,10 @@ import { asker } from "../../kernel/asker.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
-import { failureOf, type Servers, secretsOf } from "./directory.ts"
+import type { Mask } from "../../kernel/masked.ts"
+import { failureOf, type Servers } from "./directory.ts"
 import { type Discovered, discover, requireTools } from "./discovery.ts"
-import { cleaned } from "./remote-result.ts"
+import { maskOf, secretsIn } from "./guarded.ts"
 import type { RegisteredServer, ServerWiring } from "./remote-server.ts"
 import type { AskAs, BindingValidationBody } from "./server-contract.ts"
 import { type TargetDeps, targetOf, wiringProblem } from "./server-target.ts"
@@ -55,7 +56,7 @@ export class ServerAsk {
       return found
     } catch (error) {
       if (error instanceof AppError) throw error
-      throw undiscovered(server, cleaned(failureOf(error).message, secretsOf(server.configSchema, wiring?.config ?? {})))
+      throw undiscovered(server, maskFor(server, wiring).text(failureOf(error).message))
     }
   }
 
@@ -67,8 +68,8 @@ export class ServerAsk {
     const problem = wiringProblem(server, wiring)
     const validated = await validateServer(deps, server, target, options(scope, server, signal), problem)
     if (validated.tools) directory.known.remember(target.key, scope, server.id, validated.tools, clock.now())
-    const secrets = secretsOf(server.configSchema, wiring?.config ?? {})
-    return { ...validated, checks: validated.checks.map(check => ({ ...check, message: cleaned(check.message, secrets) })) }
+    const mask = maskFor(server, wiring)
+    return { ...validated, checks: validated.checks.map(check => ({ ...check, message: mask.text(check.message) })) }
   }
 
   /** The three checks of a binding (contract G-23). */
@@ -87,8 +88,7 @@ export class ServerAsk {
     const timed = async (id: BindingCheck["id"], check: () => Promise<Finding> | Finding) => {
       const startedAt = clock.now()
       const finding = await check()
-      const secrets = secretsOf(server.configSchema, wiring?.config ?? {})
-      const message = cleaned(finding.message, secrets)
+      const message = maskFor(server, wiring).text(finding.message)
       checks.push({ id, status: finding.status, message, duration_ms: Math.max(0, clock.now() - startedAt) })
     }
     const plain = missing.filter(key => !server.configSchema[key]?.secret)
@@ -169,3 +169,7 @@ function complete(missing: readonly string[]): Finding {
 const passed = (message: string): Finding => ({ status: "passed", message })
 const failed = (message: string): Finding => ({ status: "failed", message })
 const skipped = (message: string): Finding => ({ status: "skipped", message })
+
+function maskFor(server: RegisteredServer, wiring: ServerWiring | null): Mask {
+  return maskOf(secretsIn(server.configSchema, wiring?.config ?? {}))
+}

@@ -1,9 +1,11 @@
-import type { CallContext, ConfigSchema } from "../../connectors/connector.ts"
+import type { ConfigSchema } from "../../connectors/connector.ts"
 import { asker } from "../../kernel/asker.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import type { ValidationBody } from "./contract.ts"
+import { maskOf, secretsIn } from "./guarded.ts"
 import type { KnownServer } from "./known-servers.ts"
 import type { ProfileValues, Values } from "./profile-values.ts"
+import type { Asking, ServerWiring } from "./remote-server.ts"
 import type { InstanceWithProfile } from "./store.ts"
 import { missingIn } from "./wiring.ts"
 
@@ -43,14 +45,17 @@ export async function validateInstance(
     }),
     await timed("reachability", () => {
       if (!read.ok) return { status: "skipped", message: read.message }
-      return reach(server, {
-        config: read.config,
-        signal,
-        scope: instance,
-        timeoutMs: PROBE_TIMEOUT_MS,
-        idempotencyKey: `validate:${instance.id}`,
+      const { config, connectionId, sourcedKeys } = read
+      const asking = {
+        ...{ scope: instance, signal, timeoutMs: PROBE_TIMEOUT_MS },
         asker: asker(`validation of ${instance.serverSlug}`, instance),
-      })
+      }
+      return reach(
+        server,
+        { instanceId: instance.id, config, connectionId },
+        asking,
+        secretsIn(configSchema, config, sourcedKeys),
+      )
     }),
   ]
   const valid = checks.every(check => check.status !== "failed")
@@ -75,8 +80,10 @@ function credentials(schema: ConfigSchema, read: Values, missing: readonly strin
   return needed ? { status: "passed", message: "every credential is there" } : { status: "skipped", message: "none are needed" }
 }
 
-async function reach({ connector }: KnownServer, context: CallContext): Promise<Finding> {
-  if (!connector?.probe) return { status: "skipped", message: "the connector has no call that only looks" }
-  const result = await connector.probe(context)
-  return result.ok ? { status: "passed", message: "reached" } : { status: "failed", message: result.message }
+async function reach({ reach }: KnownServer, wiring: ServerWiring, asking: Asking, secrets: readonly string[]): Promise<Finding> {
+  if (!reach) return { status: "skipped", message: "the connector has no call that only looks" }
+  const result = await reach(wiring, asking)
+  return result.ok
+    ? { status: "passed", message: "reached" }
+    : { status: "failed", message: maskOf(secrets).text(result.message) }
 }

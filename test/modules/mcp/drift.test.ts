@@ -26,6 +26,7 @@ function world(tools: readonly Tool[]) {
   const known: KnownServer = {
     ...{ id: "s1", slug: "crm", name: "CRM", canonicalUrl: "https://crm.test/mcp", configSchema: {}, tools: null },
     connector: null,
+    reach: null,
     open: async () => server,
   }
   const resolved: ResolvedInstance = { ok: true, instanceId: "i1", slug: "crm", server, config: {}, connectionId: null }

@@ -7,6 +7,7 @@ export const NO_SERVERS: ServerDirectory = {
   list: async () => [],
   current: async server => server.tools,
   latest: (_, server) => server.tools,
+  reach: async () => ({ ok: false, message: "there are none", retryable: false }),
   toolServer: () => {
     throw new Error("there are none")
   },

@@ -234,7 +234,7 @@ describe("how a server is told who calls", () => {
     expect((await call("POST", `/servers/${id}/versions`, { instance_id: instance.body.id })).status).toBe(201)
     expect((await call("POST", `/servers/${id}/validate`)).body).toMatchObject({ valid: true })
     const { text: context, result } = await run("leak")
-    expect(result.text).toBe("you sent Bearer •••")
+    expect(result.text).toBe("you sent Bearer ***")
     expect(context).not.toContain(CANARY)
   })
 
@@ -394,7 +394,8 @@ describe("programs that the operator declared", () => {
     expect(ran.result.text).toContain("5")
     expect((await run("get-sum", { a: 2, b: 3 }, "failed", "stdio://private")).done.error).toContain("names no server")
     const image = await run("get-tiny-image", {}, "completed", "stdio://everything")
-    expect(image.result.artifacts).toEqual([expect.objectContaining({ mime_type: "image/png", url: expect.any(String) })])
+    const [kept] = image.result.content.filter((block: JsonObject) => block.type === "image")
+    expect(kept).toMatchObject({ mimeType: "image/png", artifact_id: expect.any(String), url: expect.any(String) })
     expect(image.text).not.toContain("iVBOR")
     expect((await call("POST", "/servers/stdio:everything/validate")).body).toMatchObject({ valid: true })
     expect((await call("GET", "/servers/stdio:everything")).body.tool_count).toBeGreaterThan(10)
