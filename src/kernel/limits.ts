@@ -276,3 +276,11 @@ export const TOKEN_GOOD_FOR_MS = 60_000
 /** How soon the background comes back to a connection that it tried to refresh. */
 export const TOKEN_REFRESH_PAUSE_MS = 60_000
 export const TOKEN_REFRESHES_PARALLEL_MAX = 8
+
+/** Tool calls of one answer that are made; of those beyond, up to the second, the model is told; with more the answer is refused. */
+export const LLM_TOOL_CALLS_MAX = 64
+export const LLM_TOOL_CALLS_KEPT_MAX = 1_000
+/** A model that sends nothing for so long while it is awaited is given up; local servers load theirs first. */
+export const LLM_SILENCE_MAX_MS = 5 * 60_000
+/** What a vendor says in its own words within an error; the rest is cut. */
+export const LLM_MESSAGE_MAX_CHARS = 1_000

@@ -113,7 +113,7 @@ export interface ListedModel {
   readonly contextWindow: number | null
 }
 
-/** One request to one model. Errors: `ModelFailure`, the reason of the caller's signal. */
+/** One request to one model. Errors: `ModelFailure`, `EgressRefused`, the reason of the caller's signal. */
 export interface Models {
   complete(target: ModelTarget, request: ModelRequest, options: CallOptions): Promise<ModelAnswer>
   /** The models behind a key or an address; changes nothing, and costs nothing. */
