@@ -15,17 +15,19 @@ const IN_FLIGHT = 64
 process.env.NODE_ENV = "production"
 const data = join(benchFolder(), "server")
 mkdirSync(data)
-const server = await startServer([process.execPath, "run", join(import.meta.dir, "server.ts"), data], "")
+const bun = (file: string, ...args: readonly string[]) => [process.execPath, "run", join(import.meta.dir, file), ...args]
+const peer = await startServer(bun("mcp-peer.ts"), "")
+const server = await startServer(bun("server.ts", data, peer.url), "")
 const rows: Row[] = []
 
 /** Steps a second of a workflow of five steps. */
-async function stepsOf(workflowId: unknown): Promise<number> {
+async function stepsOf(workflowId: unknown, connections = IN_FLIGHT): Promise<number> {
   const request = { method: "POST", path: `/v1/workflows/${workflowId}/command`, body: JSON.stringify({ command: "start" }) }
   const headers = { prefer: "wait=30" }
   const job = {
     url: server.url,
     token: null,
-    connections: IN_FLIGHT,
+    connections,
     forMs: FOR_MS,
     request,
     headers,
@@ -52,6 +54,22 @@ for (const [name, workflowId] of [
   })
 }
 
+for (const parallel of [1, IN_FLIGHT]) {
+  const bare = async () => {
+    const child = Bun.spawn(bun("mcp-bare.ts", peer.url, String(parallel), String(FOR_MS)), { stdout: "pipe", stderr: "inherit" })
+    return Number(await new Response(child.stdout).text())
+  }
+  await stepsOf(server.facts.remote, parallel)
+  const { figure, limit, ratio } = await inPairs(PAIRS, bare, () => stepsOf(server.facts.remote, parallel))
+  rows.push({
+    name: `an MCP server over HTTP, ${parallel} in flight`,
+    figure: `${count(figure)} steps/s`,
+    limit: `${count(limit)} calls/s of the bare client`,
+    ratio: percent(ratio),
+  })
+}
+
 printTable("runs of 5 tool calls, one after another", rows)
 await server.stop()
+await peer.stop()
 process.exit(0)

@@ -12,8 +12,8 @@ export type Resolve = (name: string) => Promise<readonly { readonly address: str
 
 export const systemResolve: Resolve = name => systemLookup(name, { all: true })
 
-/** Idle connections kept for one host. */
-const IDLE_PER_HOST_MAX = 4
+/** Idle connections kept for one host: with fewer than are used at a time, most requests would begin with a new one. */
+const IDLE_PER_HOST_MAX = 256
 
 /**
  * The connections of one policy. One that is used again is not looked up again, so a pool must never serve two policies;
@@ -60,7 +60,9 @@ export class Connections {
       }, connectMs)
       const abort = () => void request.destroy(signal.reason instanceof Error ? signal.reason : undefined)
       signal.addEventListener("abort", abort, { once: true })
+      let over = false
       const settled = () => {
+        over = true
         clearTimeout(connecting)
         signal.removeEventListener("abort", abort)
       }
@@ -81,6 +83,7 @@ export class Connections {
         reject(signal.aborted ? signal.reason : failureOf(error, url.host))
       })
       request.on("close", () => {
+        if (over) return
         settled()
         reject(signal.aborted ? signal.reason : new EgressFailed(`${url.host} could not be reached: the connection broke`))
       })

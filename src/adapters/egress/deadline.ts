@@ -20,7 +20,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1
 export function startDeadline(
   origin: string,
   { totalMs, idleMs }: EgressLimits,
-  caller: AbortSignal,
+  caller: AbortSignal | null,
   unreadMs = EGRESS_UNREAD_MAX_MS,
 ): Deadline {
   const control = new AbortController()
@@ -33,9 +33,9 @@ export function startDeadline(
   let idle = startIdle()
   let awaited = true
   let over = false
-  const onAbort = () => control.abort(caller.reason)
-  if (caller.aborted) onAbort()
-  else caller.addEventListener("abort", onAbort, { once: true })
+  const onAbort = () => control.abort(caller?.reason)
+  if (caller?.aborted) onAbort()
+  else caller?.addEventListener("abort", onAbort, { once: true })
   return {
     signal: control.signal,
     stirred() {
@@ -54,7 +54,7 @@ export function startDeadline(
       over = true
       clearTimeout(total)
       clearTimeout(idle)
-      caller.removeEventListener("abort", onAbort)
+      caller?.removeEventListener("abort", onAbort)
     },
   }
 }

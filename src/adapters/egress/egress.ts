@@ -10,11 +10,12 @@ import {
   EGRESS_TOTAL_MAX_MS,
 } from "../../kernel/limits.ts"
 import { answerOf } from "./answer.ts"
+import { askedFor } from "./asked.ts"
 import { type Attempt, type OnAttempt, startAttempt } from "./attempts.ts"
 import { Connections, type Resolve, systemResolve } from "./connection.ts"
 import { type Deadline, startDeadline } from "./deadline.ts"
 import { EgressFailed, EgressRefused, failureOf } from "./errors.ts"
-import { type Hop, nextHop, redirectTarget, sentHeaders } from "./hop.ts"
+import { type Hop, nextHop, redirectTarget } from "./hop.ts"
 import { bareHost, Policy, portOf } from "./policy.ts"
 
 export interface EgressDeps {
@@ -105,15 +106,12 @@ export function createEgress({ allow, sealed = false, onAttempt = () => {}, reso
       startAttempt(onAttempt, asker, url).failed(error)
       throw error
     }
-    const request = new Request(input, init)
+    const { method, headers, body, redirect, signal } = askedFor(input, init)
     const limits = limitsOf(given)
-    // Before the body is read: afterwards Bun no longer knows the content-type that came from it.
-    const headers = sentHeaders(request.headers)
-    const deadline = startDeadline(url.host, limits, request.signal)
+    const deadline = startDeadline(url.host, limits, signal)
     try {
-      const body = request.body === null ? null : await before(deadline.signal, request.arrayBuffer())
-      const hop = { url, method: request.method, headers, body: body === null ? null : new Uint8Array(body) }
-      return await follow(asker, hop, request.redirect, limits, deadline)
+      const bytes = typeof body === "function" ? new Uint8Array(await before(deadline.signal, body())) : body
+      return await follow(asker, { url, method, headers, body: bytes }, redirect, limits, deadline)
     } catch (error) {
       deadline.end()
       throw error

@@ -92,15 +92,15 @@ export class Exchange {
     this.over = true
     clearTimeout(this.#timer)
     this.#signal?.removeEventListener("abort", this.#onAbort)
-    if (this.#bodies === 0 || this.given.signal.aborted) this.cut.abort()
-    else this.#linger = setTimeout(() => this.cut.abort(), MCP_LINGER_MAX_MS)
+    if (this.#bodies === 0 || this.given.signal.aborted) this.cut.abort(OVER)
+    else this.#linger = setTimeout(() => this.cut.abort(OVER), MCP_LINGER_MAX_MS)
   }
 
   /** Whatever is left of it ends now. */
   drop(error: unknown): void {
     this.fail(error)
     clearTimeout(this.#linger)
-    this.cut.abort()
+    this.cut.abort(OVER)
   }
 
   bodyOpened(): void {
@@ -110,7 +110,7 @@ export class Exchange {
   bodyEnded(): void {
     if (--this.#bodies > 0 || !this.over) return
     clearTimeout(this.#linger)
-    this.cut.abort()
+    this.cut.abort(OVER)
   }
 
   /** A value that was sent and must not come back in a message. */
@@ -126,6 +126,9 @@ export class Exchange {
     return shown
   }
 }
+
+/** One for all: an error of its own for every call that went well would be a stack trace each. */
+const OVER = new DOMException("nobody waits for it any more", "AbortError")
 
 /** Shorter values are no secrets, and would blacken half of a sentence. */
 const SECRET_MIN_CHARS = 6

@@ -12,7 +12,7 @@ export interface HttpTarget {
   /** Names one conversation: calls with the same key may share a session. Different credentials need different keys. */
   readonly key: string
   /** Asked before every request, for tokens are refreshed and calls differ. */
-  headers(): Promise<Readonly<Record<string, string>>>
+  headers(request: { readonly method: string; readonly url: string }): Promise<Readonly<Record<string, string>>>
   /** A server that wants OAuth; null: what `headers` gives has to do. */
   readonly oauth: McpOAuth | null
 }

@@ -28,6 +28,9 @@ export interface RequestsDeps {
 const SET_BY_PROTOCOL =
   /^(accept|connection|content-.*|host|last-event-id|mcp-(protocol-version|method|name|session-id)|user-agent)$/i
 
+/** Headers of ours that say who calls what: no secrets, and words that an error may well repeat. */
+const SAYS_WHO = /^(x-(tenant|user|project)-id|x-mcp-(instance|server)-id|x-(mcp-)?tool-name|traceparent)$/i
+
 /**
  * The `fetch` of one conversation. Each request goes out for the asker of its exchange, with the headers of the target and
  * the call; tokens are refreshed when the server refuses one; answers are bounded.
@@ -48,7 +51,12 @@ export function requestsOf({ egress, target, current, life, who, version }: Requ
     }
 
     async function send(token: string | null): Promise<Response> {
-      const headers = headersFor(init.headers, [await target.headers(), exchange.headers], exchange, who)
+      const headers = headersFor(
+        init.headers,
+        [await target.headers({ method, url: String(input) }), exchange.headers],
+        exchange,
+        who,
+      )
       if (token !== null) headers.set("authorization", `Bearer ${token}`)
       if (token !== null) exchange.hide(token)
       headers.set("user-agent", `agentruntime/${version}`)
@@ -85,7 +93,7 @@ function headersFor(
   const headers = new Headers(protocol)
   for (const [name, value] of given.flatMap(Object.entries) as [string, string][]) {
     if (SET_BY_PROTOCOL.test(name)) continue
-    exchange.hide(value)
+    if (!SAYS_WHO.test(name)) exchange.hide(value)
     try {
       headers.set(name, value)
     } catch {

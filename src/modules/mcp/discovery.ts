@@ -42,8 +42,8 @@ async function configSchemaOf(
   target: McpTarget & { readonly kind: "http" },
   { asker, signal }: RequestOptions,
 ): Promise<FoundSchema> {
-  const headers = { ...(await target.headers()), accept: "application/json" }
   for (const url of schemaAddresses(target.url)) {
+    const headers = { ...(await target.headers({ method: "GET", url })), accept: "application/json" }
     const answer = await jsonAt(egress, url, { headers, signal }, asker)
     if (answer === undefined) continue
     const read = readConfigSchema(answer)

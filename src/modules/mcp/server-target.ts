@@ -37,8 +37,8 @@ export function targetOf(
     transport: "auto",
     key: keyOf(scope, server, wiring),
     oauth,
-    headers: async () => ({
-      ...(await credentialHeaders(deps, scope, server, wiring, url, oauth !== null)),
+    headers: async request => ({
+      ...(await credentialHeaders(deps, scope, server, wiring, request, oauth !== null)),
       ...(server.bridge ? {} : placeHeaders(scope, server, wiring)),
     }),
   } satisfies HttpTarget
@@ -115,7 +115,7 @@ async function credentialHeaders(
   scope: Scope,
   server: RegisteredServer,
   wiring: ServerWiring | null,
-  url: string,
+  { method, url }: { readonly method: string; readonly url: string },
   hasOAuth: boolean,
 ): Promise<Headers> {
   if (server.bridge) return bridgeHeaders(server.bridge, wiring)
@@ -125,7 +125,7 @@ async function credentialHeaders(
     case "token":
       return await runToken(deps, scope, server, wiring, { runId: null, userId: null })
     case "hmac":
-      return hmacHeaders(textAt(wiring, HMAC_KEY_ID), textAt(wiring, HMAC_SECRET), deps.clock.now(), url)
+      return hmacHeaders(textAt(wiring, HMAC_KEY_ID), textAt(wiring, HMAC_SECRET), deps.clock.now(), url, method)
     case "bearer":
     case "oauth": {
       const key = hasOAuth ? null : bearerKey(wiring)
@@ -144,7 +144,7 @@ function bridgeHeaders(bridge: NonNullable<RegisteredServer["bridge"]>, wiring: 
 }
 
 /** Contract §8.1, the signing form of connectors: hex HMAC-SHA256 over `<unix s>\n<method>\n<path>`. */
-export function hmacHeaders(keyId: string, secret: string, now: number, url: string, method = "POST"): Headers {
+export function hmacHeaders(keyId: string, secret: string, now: number, url: string, method: string): Headers {
   const seconds = Math.floor(now / 1000)
   const signed = `${seconds}\n${method}\n${new URL(url).pathname}`
   return {

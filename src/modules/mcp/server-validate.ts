@@ -78,7 +78,7 @@ async function found(check: () => Promise<Finding> | Finding): Promise<Finding> 
 /** Whether anything answers there, whatever it says: a server may well refuse a plain GET. */
 async function reach(egress: Egress, target: McpTarget, { asker, signal }: RequestOptions): Promise<Finding> {
   if (target.kind === "stdio") return skipped("it is a program of this machine")
-  const headers = { ...(await target.headers()), accept: "text/event-stream, application/json" }
+  const headers = { ...(await target.headers({ method: "GET", url: target.url })), accept: "text/event-stream, application/json" }
   const response = await egress.for(asker).fetch(target.url, { headers, signal, redirect: "manual" }, REACH_LIMITS)
   await response.body?.cancel()
   return passed(`it answered with status ${response.status}`)
