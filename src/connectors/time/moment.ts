@@ -108,6 +108,9 @@ function mailDate(text: string): string | null {
   return `${year}-${String(month).padStart(2, "0")}-${day.padStart(2, "0")}T${hour}:${minute}:${second}${offset}`
 }
 
+/** ISO days, from 1. A formatter would take longer than all the rest. */
+const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
 /** A moment as every tool gives it. */
 export function momentBody(moment: Zoned): JsonObject {
   return {
@@ -120,7 +123,7 @@ export function momentBody(moment: Zoned): JsonObject {
     date: moment.toPlainDate().toString(),
     time: moment.toPlainTime().toString(),
     weekday: moment.dayOfWeek,
-    weekday_name: moment.toLocaleString("en", { weekday: "long" }),
+    weekday_name: WEEKDAYS[moment.dayOfWeek - 1] ?? "",
     is_weekend: moment.dayOfWeek > 5,
     week: moment.weekOfYear ?? 0,
     week_year: moment.yearOfWeek ?? moment.year,
