@@ -36,6 +36,9 @@ export function answerOf(target: ModelTarget, request: ModelRequest, names: Tool
     const said = whole.finishReason.raw === undefined ? "" : ` (${whole.finishReason.raw.slice(0, 100)})`
     throw new ModelFailure("bad_answer", `the model broke its answer off${said}`, { retryable: true, usage })
   }
+  if (content.length === 0 && whole.finishReason.unified === "other" && whole.finishReason.raw === undefined) {
+    throw new ModelFailure("bad_answer", "the answer is empty", { retryable: true, usage })
+  }
   return {
     model: whole.model ?? target.model,
     message: {

@@ -69,6 +69,8 @@ function refusalOf(chain: readonly unknown[]): Refusal | null {
     const own = error instanceof Error ? undefined : jsonOf(error)
     // A good status with a body that could not be read is no refusal.
     if (status !== undefined && status < 400) continue
+    // Nor is one that the SDK makes up.
+    if (error instanceof Error && error.message === "Responses API returned no output") continue
     if (status === undefined && body === undefined && own === undefined) continue
     const described = describedIn(body) ?? describedIn(own)
     const message = at(error, "message")

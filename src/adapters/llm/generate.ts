@@ -82,6 +82,8 @@ class Parts {
         this.finish = part
         break
       case "error":
+        // How one provider says it; the others end with a finish that has no reason.
+        if (part.error instanceof Error && part.error.message.includes("without a finish reason")) break
         throw part.error
     }
   }

@@ -15,7 +15,8 @@ export function keptParts(target: ModelTarget, content: readonly SdkContent[], c
     if (part.type === "text") return [{ type: "text", text: part.text, ...metaOf(part.providerMetadata) }]
     return []
   })
-  const worth = parts.some(part => part.type === "reasoning" || part.meta !== undefined)
+  const signed = content.some(part => part.type === "tool-call" && keptOfCall(part.providerMetadata) !== null)
+  const worth = signed || parts.some(part => part.type === "reasoning" || part.meta !== undefined)
   return worth ? { vendor: target.vendor, model: target.model, parts } : null
 }
 

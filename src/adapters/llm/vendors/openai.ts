@@ -36,10 +36,9 @@ export function openAiForm(target: ModelTarget, request: ModelRequest): RequestF
     strictJsonSchema: request.output !== null && isStrictSchema(request.output),
     ...(effort === undefined ? {} : { reasoningEffort: effort }),
   }
-  return {
-    providerOptions: { [target.vendor === "azure" ? "azure" : "openai"]: options },
-    reasoning: reasoningOf(request.params),
-  }
+  // Azure's models read one name or the other, by their API.
+  const providerOptions = target.vendor === "azure" ? { openai: options, azure: options } : { openai: options }
+  return { providerOptions, reasoning: reasoningOf(request.params) }
 }
 
 function headers(target: Omit<ModelTarget, "model">): Record<string, string> {
