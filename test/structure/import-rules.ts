@@ -50,6 +50,16 @@ const PACKAGE_RULES: readonly PackageRule[] = [
     todo: "SQL stays in storage/ and a module's store.ts: add a named operation there and call it.",
   },
   {
+    packages: /^mysql2(\/|$)/,
+    home: /^connectors\/mysql\//,
+    todo: "The driver of MySQL serves the connector mysql alone: call one of its tools.",
+  },
+  {
+    packages: /^ioredis(\/|$)/,
+    home: /^connectors\/redis\//,
+    todo: "The driver of Redis serves the connector redis alone: call one of its tools.",
+  },
+  {
     packages: /^(drizzle-orm|bun:sqlite|node:sqlite|@electric-sql\/pglite)(\/|$)/,
     home: /^(storage\/|modules\/[^/]+\/([\w-]+-)?store\.ts$)/,
     todo: "SQL stays in storage/ and a module's store.ts: add a named operation there and call it.",

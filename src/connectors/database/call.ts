@@ -1,8 +1,9 @@
 import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
+import { masked } from "../../kernel/masked.ts"
 import type { CallContext } from "../connector.ts"
 import { ToolFailure } from "../kit.ts"
+import { ConnectionLost, WireFault } from "./dial.ts"
 import { CONNECT_MAX_MS, TIMEOUT_MAX_MS } from "./limits.ts"
-import { ConnectionLost, WireFault } from "./wire.ts"
 
 export interface Limit {
   readonly ms: number
@@ -54,7 +55,7 @@ function failureOf(error: unknown, secrets: readonly string[], translate: (error
   const failure = error instanceof ToolFailure ? error : (translate(error) ?? wireFailure(error))
   if (!failure) return error
   const { retryable, timeout } = failure
-  return new ToolFailure(withoutSecrets(failure.message, secrets), { retryable, timeout })
+  return new ToolFailure(masked(failure.message, secrets), { retryable, timeout })
 }
 
 function wireFailure(error: unknown): ToolFailure | null {
@@ -65,25 +66,5 @@ function wireFailure(error: unknown): ToolFailure | null {
     return new ToolFailure(`the server could not be reached: no connection within ${CONNECT_MAX_MS / 1_000} s`, {
       retryable: true,
     })
-  // A message was shorter than it said.
-  if (error instanceof RangeError) return new ToolFailure("the server does not keep to its protocol")
   return null
-}
-
-const MASK = "••••"
-
-/** Whatever a server says may repeat what it was told, in one spelling or another. */
-export function withoutSecrets(text: string, secrets: readonly string[]): string {
-  const spellings = secrets
-    .filter(secret => secret.length >= 4)
-    .flatMap(secret => {
-      const bytes = Buffer.from(secret, "utf8")
-      return [
-        ...[secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)],
-        ...[bytes.toString("base64"), bytes.toString("base64url"), bytes.toString("hex"), bytes.toString("hex").toUpperCase()],
-      ]
-    })
-  return [...new Set(spellings)]
-    .toSorted((a, b) => b.length - a.length)
-    .reduce((masked, spelling) => masked.replaceAll(spelling, MASK), text)
 }

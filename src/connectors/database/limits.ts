@@ -10,8 +10,6 @@ export const LIST_MAX = 2_000
 export const ARGUMENTS_MAX = 10_000
 /** One message of a server: no row, name or error is larger than this. */
 export const MESSAGE_MAX_BYTES = 16 * 1024 * 1024
-/** What is read ahead of what is asked for. */
-export const READ_AHEAD_MAX_BYTES = 256 * 1024
 /** What a configured timeout cannot exceed. */
 export const TIMEOUT_MAX_MS = 300_000
 /** A server gives a statement up this long before we do, so that its own words reach the caller. */

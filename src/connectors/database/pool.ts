@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto"
 import type { JsonObject } from "../../kernel/json.ts"
 import { ToolFailure } from "../kit.ts"
+import { orAborted } from "./dial.ts"
 import { CANCEL_MAX_MS, IDLE_MAX_MS, OPEN_MAX, WAITING_MAX } from "./limits.ts"
-import { orAborted } from "./wire.ts"
 
 /** One signed-in connection. */
 export interface Session {

@@ -3,10 +3,10 @@ import type { Egress } from "../../adapters/egress/egress.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import type { Connector } from "../connector.ts"
 import { limited, timeout } from "../database/call.ts"
+import { ConnectionLost, type Target } from "../database/dial.ts"
 import { Pools, poolKey } from "../database/pool.ts"
-import { ConnectionLost, type WireTarget } from "../database/wire.ts"
 import { createConnector, ToolFailure } from "../kit.ts"
-import { MysqlError } from "./answers.ts"
+import { isServerError } from "./failures.ts"
 import { MysqlSession } from "./session.ts"
 import type { SignIn } from "./sign-in.ts"
 import { read } from "./statements.ts"
@@ -63,7 +63,7 @@ export function createMysqlConnector({ egress, ca }: MysqlDeps): Connector {
 }
 
 /** `host`, or `tls://host` where the connection has to be encrypted and the certificate right. */
-function targetOf(config: JsonObject): { readonly target: WireTarget; readonly verify: boolean } {
+function targetOf(config: JsonObject): { readonly target: Target; readonly verify: boolean } {
   const [, tls, host = ""] = /^(tls:\/\/)?(.*)$/s.exec(String(config.mysql_host ?? "").trim()) ?? []
   const bare = host.replace(/^\[(.*)\]$/, "$1")
   if (isIP(bare) === 0 && !/^[\p{L}\p{N}_-][\p{L}\p{N}._-]{0,252}$/u.test(bare))
@@ -90,8 +90,9 @@ const TIMED_OUT: ReadonlySet<number> = new Set([1969, 3024])
 function translate(error: unknown, limitMs: number, inDoubt: boolean): ToolFailure | null {
   if (error instanceof ConnectionLost && inDoubt)
     return new ToolFailure(`${error.message}; the statement may or may not have been done`)
-  if (!(error instanceof MysqlError)) return null
-  if (TIMED_OUT.has(error.number)) return timeout(limitMs, true)
-  const state = error.sqlState === "" ? "" : `, SQLSTATE ${error.sqlState}`
-  return new ToolFailure(`${error.message} (error ${error.number}${state})`, { retryable: RETRYABLE.has(error.number) })
+  if (!isServerError(error)) return null
+  const { errno, sqlState, message } = error
+  if (TIMED_OUT.has(errno)) return timeout(limitMs, true)
+  const state = sqlState === "" ? "" : `, SQLSTATE ${sqlState}`
+  return new ToolFailure(`${message} (error ${errno}${state})`, { retryable: RETRYABLE.has(errno) })
 }

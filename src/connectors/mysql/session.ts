@@ -1,17 +1,16 @@
+import type { Query } from "mysql2"
 import type { Outgoing } from "../../adapters/egress/egress.ts"
 import type { Json } from "../../kernel/json.ts"
+import { ConnectionLost, type Dialled, dial, dialAddress, orAborted, type Target } from "../database/dial.ts"
 import { CANCEL_MAX_MS, CONNECT_MAX_MS } from "../database/limits.ts"
 import type { Session } from "../database/pool.ts"
 import { RowCollector, uniqueNames } from "../database/rows.ts"
-import { Wire, WireFault, type WireTarget } from "../database/wire.ts"
 import { ToolFailure } from "../kit.ts"
-import { type Column, columnOf, type Done, doneOf, endStatus, errorOf, isEnd, isError, MysqlError, STATUS } from "./answers.ts"
-import { boundArguments } from "./arguments.ts"
-import { binaryRow, textRow } from "./decode.ts"
-import { Cursor, Packets, uint } from "./packets.ts"
-import { type SignIn, signIn, type Welcome } from "./sign-in.ts"
+import { bound } from "./arguments.ts"
+import { type Column, castText, decode } from "./decode.ts"
+import { isServerError } from "./failures.ts"
+import { failureOf, NoEncryption, type SignedIn, type SignIn, signIn } from "./sign-in.ts"
 
-const COMMAND = { quit: 1, query: 3, prepare: 0x16, execute: 0x17, close: 0x19, reset: 0x1f } as const
 /** Rows that are not wanted are still read, as the statement may change something: up to so many bytes. */
 const UNWANTED_MAX_BYTES = 32 * 1024 * 1024
 /** What reading a row costs besides its bytes. */
@@ -19,49 +18,86 @@ const ROW_COST_BYTES = 64
 /** "This command is not supported in the prepared statement protocol yet". */
 const NOT_PREPARABLE = 1295
 
+/** What the server says at the end of a statement that gives no rows. */
+export interface Done {
+  readonly affectedRows: number | string
+  readonly insertId: number | string
+  readonly serverStatus: number
+}
+
 export interface Result {
   /** Null: the statement gives no rows. */
   readonly rows: RowCollector | null
-  readonly done: Done
+  /** Null: rows were the last that it gave. */
+  readonly done: Done | null
 }
 
-type RowReader = (packet: Buffer, columns: readonly Column[]) => readonly Json[]
+interface Statement {
+  readonly parameters: readonly unknown[]
+  execute(values: readonly unknown[]): Query
+}
 
 /** One signed-in connection. Everything in it is done one after the other. */
 export class MysqlSession implements Session {
-  #sound = true
+  readonly #gone = new AbortController()
   #waiting = false
   /** A statement was sent that may have been done although nobody was told so. */
   inDoubt = false
 
   private constructor(
-    private readonly wire: Wire,
-    private readonly packets: Packets,
+    private readonly signedIn: SignedIn,
+    private readonly address: string,
+    private readonly target: Target,
     private readonly given: SignIn,
-    readonly server: Welcome,
-  ) {}
-
-  static async open(outgoing: Outgoing, target: WireTarget, given: SignIn, signal: AbortSignal): Promise<MysqlSession> {
-    const within = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MAX_MS)])
-    return await MysqlSession.#over(await Wire.open(outgoing, target, within), given, within)
+    private readonly encrypted: boolean,
+  ) {
+    const lost = new ConnectionLost(`${target.host}:${target.port} closed the connection`)
+    signedIn.driver.on("error", error => this.#break(failureOf(error, target)))
+    signedIn.driver.on("end", () => this.#break(lost))
   }
 
-  static async #over(wire: Wire, given: SignIn, signal: AbortSignal): Promise<MysqlSession> {
-    const onAbort = () => wire.destroy(signal.reason)
-    signal.addEventListener("abort", onAbort, { once: true })
-    const packets = new Packets(wire)
+  static async open(outgoing: Outgoing, target: Target, given: SignIn, signal: AbortSignal): Promise<MysqlSession> {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MAX_MS)])
+    const dialled = await dial(outgoing, target, within)
     try {
-      return new MysqlSession(wire, packets, given, await signIn(wire, packets, given))
+      return await MysqlSession.#over(dialled, target, given, true, within)
     } catch (error) {
-      wire.destroy()
-      throw error
+      if (!(error instanceof NoEncryption) || given.verify) throw error
+      const { address } = dialled
+      return await MysqlSession.#over(
+        { address, socket: await dialAddress(address, target, within) },
+        target,
+        given,
+        false,
+        within,
+      )
+    }
+  }
+
+  static async #over(
+    { socket, address }: Dialled,
+    target: Target,
+    given: SignIn,
+    encrypted: boolean,
+    signal: AbortSignal,
+  ): Promise<MysqlSession> {
+    const onAbort = () => socket.destroy()
+    signal.addEventListener("abort", onAbort, { once: true })
+    try {
+      return new MysqlSession(await signIn(socket, target, given, encrypted), address, target, given, encrypted)
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error
     } finally {
       signal.removeEventListener("abort", onAbort)
     }
   }
 
   get usable(): boolean {
-    return this.#sound && this.wire.open
+    return !this.#gone.signal.aborted
+  }
+
+  get mariadb(): boolean {
+    return this.signedIn.mariadb
   }
 
   /** One statement of ours, without arguments. */
@@ -74,12 +110,12 @@ export class MysqlSession implements Session {
    * prepared and has no values is run as it stands.
    */
   async run(sql: string, args: readonly Json[], maxRows: number): Promise<Result> {
-    const bound = boundArguments(args)
+    const values = args.map((value, i) => bound(value, `argument ${i + 1}`))
     return await this.#exclusive(async () => {
       try {
-        return await this.#prepared(sql, args.length, bound, maxRows)
+        return await this.#prepared(sql, values, maxRows)
       } catch (error) {
-        if (!(error instanceof MysqlError) || error.number !== NOT_PREPARABLE || args.length > 0) throw error
+        if (!isServerError(error) || error.errno !== NOT_PREPARABLE || args.length > 0) throw error
         return await this.#query(sql, maxRows)
       }
     })
@@ -87,118 +123,117 @@ export class MysqlSession implements Session {
 
   /** As it was after signing in: transactions, locks, variables and temporary tables are gone. */
   async reset(): Promise<void> {
-    await this.#exclusive(async () => {
-      this.#send(Buffer.from([COMMAND.reset]))
-      await this.#answer()
-    })
+    const { driver } = this.signedIn
+    await this.#exclusive(
+      () => new Promise<void>((resolve, reject) => driver.reset(error => (error ? reject(error) : resolve()))),
+    )
   }
 
   abandon(): void {
-    if (this.#waiting && this.wire.open) void this.#kill()
-    this.#sound = false
-    this.wire.destroy()
+    this.#break(new ConnectionLost(`the connection to ${this.target.host}:${this.target.port} is closed`))
   }
 
   close(): void {
-    this.#sound = false
-    this.wire.end(Buffer.from([1, 0, 0, 0, COMMAND.quit]))
+    if (!this.usable) return
+    this.#gone.abort(new ConnectionLost(`the connection to ${this.target.host}:${this.target.port} is closed`))
+    const { driver } = this.signedIn
+    driver.end()
+    setTimeout(() => driver.stream.destroy(), 1_000).unref()
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const { signal } = this.#gone
+    if (signal.aborted) throw signal.reason
     this.#waiting = true
     try {
-      const result = await work()
+      const result = await orAborted(work(), signal)
       this.#waiting = false
       return result
     } catch (error) {
       // After these the conversation is in order; after anything else nobody knows where it is.
-      if (error instanceof MysqlError || error instanceof WrongArguments) this.#waiting = false
-      else this.abandon()
-      throw error
+      if (isServerError(error) || error instanceof WrongArguments) this.#waiting = false
+      else if (!signal.aborted) this.abandon()
+      throw failureOf(error, this.target)
     }
   }
 
-  #send(payload: Buffer): void {
-    this.packets.start()
-    this.packets.write(payload)
+  #query(sql: string, maxRows: number): Promise<Result> {
+    return this.#results(this.signedIn.driver.query({ sql, typeCast: castText }), maxRows)
   }
 
-  async #answer(): Promise<Buffer> {
-    const packet = await this.packets.read()
-    if (isError(packet)) throw errorOf(packet)
-    return packet
-  }
-
-  async #query(sql: string, maxRows: number): Promise<Result> {
-    this.#send(Buffer.concat([Buffer.from([COMMAND.query]), Buffer.from(sql, "utf8")]))
-    return await this.#results(textRow, maxRows)
-  }
-
-  async #prepared(sql: string, count: number, bound: Buffer, maxRows: number): Promise<Result> {
-    this.#send(Buffer.concat([Buffer.from([COMMAND.prepare]), Buffer.from(sql, "utf8")]))
-    const cursor = new Cursor(await this.#answer(), 1)
-    const [id, columns, parameters] = [cursor.uint(4), cursor.uint(2), cursor.uint(2)]
-    for (const defined of [parameters, columns]) {
-      // Their definitions, and a mark of the end.
-      for (let i = defined === 0 ? 0 : defined + 1; i > 0; i--) await this.#answer()
-    }
+  async #prepared(sql: string, values: readonly unknown[], maxRows: number): Promise<Result> {
+    const { driver } = this.signedIn
+    const statement = await new Promise<Statement>((resolve, reject) =>
+      driver.prepare(sql, (error, prepared) => (error ? reject(error) : resolve(prepared as unknown as Statement))),
+    )
     try {
-      if (parameters !== count)
-        throw new WrongArguments(`the statement has ${parameters} parameters, and args has ${count} values`)
-      const head = Buffer.concat([Buffer.from([COMMAND.execute]), uint(id, 4), uint(0, 1), uint(1, 4)])
-      this.#send(Buffer.concat([head, bound]))
-      return await this.#results(binaryRow, maxRows)
+      const { length } = statement.parameters
+      if (length !== values.length)
+        throw new WrongArguments(`the statement has ${length} parameters, and args has ${values.length} values`)
+      return await this.#results(statement.execute(values), maxRows)
     } finally {
-      // It has no answer.
-      if (this.usable) this.#send(Buffer.concat([Buffer.from([COMMAND.close]), uint(id, 4)]))
+      // Kept, it would be used again after a reset, when the server knows it no more.
+      if (this.usable) driver.unprepare(sql)
     }
   }
 
   /** All results of a statement; a procedure may have several, of which the first with rows counts. */
-  async #results(read: RowReader, maxRows: number): Promise<Result> {
-    let rows: RowCollector | null = null
-    for (;;) {
-      const packet = await this.#answer()
-      if (packet[0] === 0x00) {
-        const done = doneOf(packet)
-        if ((done.status & STATUS.moreResults) === 0) return { rows, done }
-        continue
+  #results(query: Query, maxRows: number): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      let rows: RowCollector | null = null
+      let collector: RowCollector | null = null
+      let columns: readonly Column[] = []
+      let done: Done | null = null
+      let unwanted = -this.signedIn.received()
+      const onFields = (fields: readonly Column[] | undefined) => {
+        if (!fields) {
+          collector = null
+          return
+        }
+        done = null
+        columns = fields
+        collector = new RowCollector(uniqueNames(columns.map(column => column.name)), rows === null ? maxRows : 0)
+        rows ??= collector
       }
-      if (packet[0] === 0xfb) throw new WireFault("the server asks for a file of this machine, which it does not get")
-      const columns = await this.#columns(new Cursor(packet).length() ?? 0)
-      const collector = new RowCollector(uniqueNames(columns.map(c => c.name)), rows === null ? maxRows : 0)
-      const status = await this.#rows(columns, read, collector)
-      rows ??= collector
-      if ((status & STATUS.moreResults) === 0) return { rows, done: { affected: null, insertId: "0", status } }
-    }
+      const onResult = (result: unknown) => {
+        if (collector === null) {
+          done = result as Done
+          return
+        }
+        const values = result as readonly unknown[]
+        if (collector.truncated === null && collector.add(values.map((value, i) => decode(value, columns[i]!)))) {
+          unwanted = -this.signedIn.received()
+          return
+        }
+        unwanted += ROW_COST_BYTES
+        if (unwanted + this.signedIn.received() > UNWANTED_MAX_BYTES) {
+          this.#break(new ToolFailure("the statement gives far more rows than are taken, and was stopped; give it a LIMIT"))
+        }
+      }
+      query.on("fields", onFields as () => void)
+      query.on("result", onResult as () => void)
+      query.on("error", reject)
+      query.on("end", () => resolve({ rows, done }))
+    })
   }
 
-  async #columns(count: number): Promise<readonly Column[]> {
-    const columns: Column[] = []
-    for (let i = 0; i < count; i++) columns.push(columnOf(await this.#answer(), this.server.extended))
-    await this.#answer()
-    return columns
+  /** Whoever waits hears why, and the server is told to stop what it does. */
+  #break(error: unknown): void {
+    if (!this.usable) return
+    const { driver } = this.signedIn
+    if (this.#waiting && !driver.stream.destroyed) void this.#kill(driver.threadId)
+    driver.stream.destroy()
+    this.#gone.abort(error)
   }
 
-  async #rows(columns: readonly Column[], read: RowReader, collector: RowCollector): Promise<number> {
-    let unwanted = 0
-    for (;;) {
-      const packet = await this.#answer()
-      if (isEnd(packet)) return endStatus(packet)
-      if (collector.truncated === null && collector.add(read(packet, columns))) continue
-      unwanted += packet.length + ROW_COST_BYTES
-      if (unwanted > UNWANTED_MAX_BYTES)
-        throw new ToolFailure("the statement gives far more rows than are taken, and was stopped; give it a LIMIT")
-    }
-  }
-
-  async #kill(): Promise<void> {
+  async #kill(threadId: number): Promise<void> {
     const signal = AbortSignal.timeout(CANCEL_MAX_MS)
+    const { address, target, given, encrypted } = this
     try {
-      const wire = await Wire.to(this.wire.address, this.wire.target, signal)
-      const other = await MysqlSession.#over(wire, this.given, signal)
-      signal.addEventListener("abort", () => wire.destroy(), { once: true })
-      await other.command(`KILL QUERY ${this.server.threadId}`)
+      const dialled = { address, socket: await dialAddress(address, target, signal) }
+      const other = await MysqlSession.#over(dialled, target, given, encrypted, signal)
+      signal.addEventListener("abort", () => other.abandon(), { once: true })
+      await other.command(`KILL QUERY ${threadId}`)
       other.close()
     } catch {
       // The statement ends by the limit that the server was given.

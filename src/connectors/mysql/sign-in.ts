@@ -1,7 +1,12 @@
-import { constants, createHash, publicEncrypt } from "node:crypto"
-import { type Wire, WireFault } from "../database/wire.ts"
-import { errorOf, isError } from "./answers.ts"
-import { Cursor, counted, nulText, type Packets, uint } from "./packets.ts"
+import { isIP, type Socket } from "node:net"
+import { checkServerIdentity, type TLSSocket } from "node:tls"
+import mysql, { type Connection } from "mysql2"
+import { brokenBy, ConnectionLost, type Target, WireFault } from "../database/dial.ts"
+import { MESSAGE_MAX_BYTES } from "../database/limits.ts"
+import { watch } from "../database/watch.ts"
+import { ToolFailure } from "../kit.ts"
+import { castBinary } from "./decode.ts"
+import { isServerError } from "./failures.ts"
 
 export interface SignIn {
   readonly user: string
@@ -12,188 +17,126 @@ export interface SignIn {
   readonly ca: string | undefined
 }
 
-export interface Welcome {
-  readonly threadId: number
+/** The server offers no encryption. */
+export class NoEncryption extends WireFault {}
+
+/** A connection of the driver, with what its published types leave out. */
+export interface Driver extends Connection {
+  stream: Socket
+  handlePacket(packet?: unknown): void
+  startTLS(onSecure: (error?: Error | null) => void): void
+}
+
+export interface SignedIn {
+  readonly driver: Driver
   readonly mariadb: boolean
-  readonly version: string
-  /** MariaDB tells more about columns. */
-  readonly extended: boolean
+  /** Bytes that the server sent so far. */
+  readonly received: () => number
 }
 
-const CAN = {
-  mysql: 0x1,
-  longFlag: 0x4,
-  database: 0x8,
-  protocol41: 0x200,
-  ssl: 0x800,
-  transactions: 0x2000,
-  secure: 0x8000,
-  multiResults: 0x2_0000,
-  preparedMultiResults: 0x4_0000,
-  pluginAuth: 0x8_0000,
-  longAuth: 0x20_0000,
-} as const
-/** Of MariaDB's own, counted from 2^32. */
-const EXTENDED_METADATA = 0x8
-const UTF8MB4 = 45
-const PACKET_MAX_BYTES = 0x40_00_00_00
+/**
+ * Neither LOAD DATA LOCAL, with which a server could read our files, nor several statements at once are ever agreed to;
+ * changed rows are counted, not found ones, and names of functions may be names of columns, as everywhere else.
+ */
+const FLAGS = ["-LOCAL_FILES", "-MULTI_STATEMENTS", "-FOUND_ROWS", "-IGNORE_SPACE", "-ODBC", "-CONNECT_ATTRS"]
 
-/** Neither LOAD DATA LOCAL, with which a server could read our files, nor several statements at once are ever agreed to. */
-const WANTED =
-  CAN.longFlag |
-  CAN.database |
-  CAN.protocol41 |
-  CAN.transactions |
-  CAN.secure |
-  CAN.multiResults |
-  CAN.preparedMultiResults |
-  CAN.pluginAuth |
-  CAN.longAuth
-
-interface Greeting extends Omit<Welcome, "extended"> {
-  readonly can: number
-  readonly canMore: number
-  readonly nonce: Buffer
-  readonly plugin: string
-}
-
-export async function signIn(wire: Wire, packets: Packets, given: SignIn): Promise<Welcome> {
-  const greeting = greetingOf(await packets.read())
-  const extended = greeting.mariadb && (greeting.canMore & EXTENDED_METADATA) !== 0
-  const encrypted = (greeting.can & CAN.ssl) !== 0
-  if (given.verify && !encrypted)
-    throw new WireFault(`${wire.target.host}:${wire.target.port} offers no encryption, which tls:// asks for`)
-  const can = WANTED | (encrypted ? CAN.ssl : 0) | (extended ? 0 : CAN.mysql)
-  const head = Buffer.concat([
-    ...[uint(can, 4), uint(PACKET_MAX_BYTES, 4), uint(UTF8MB4, 1), Buffer.alloc(19)],
-    uint(extended ? EXTENDED_METADATA : 0, 4),
-  ])
-  if (encrypted) {
-    packets.write(head)
-    await wire.secure({ ca: given.ca, verify: given.verify })
-  }
-  const plugin = KNOWN.has(greeting.plugin) ? greeting.plugin : "mysql_native_password"
-  const proof = firstProof(wire, plugin, given.password, greeting.nonce)
-  packets.write(Buffer.concat([head, nulText(given.user), counted(proof), nulText(given.database), nulText(plugin)]))
-  await authenticate(wire, packets, given.password, { plugin, nonce: greeting.nonce })
-  const { threadId, mariadb, version } = greeting
-  return { threadId, mariadb, version, extended }
-}
-
-function greetingOf(packet: Buffer): Greeting {
-  if (isError(packet)) throw errorOf(packet)
-  const cursor = new Cursor(packet)
-  if (cursor.uint(1) !== 10) throw new WireFault("the server does not speak MySQL's protocol")
-  const version = cursor.untilNul()
-  const threadId = cursor.uint(4)
-  const nonceStart = cursor.take(8)
-  cursor.skip(1)
-  const low = cursor.uint(2)
-  cursor.skip(3)
-  const can = low + cursor.uint(2) * 0x1_0000
-  const nonceLength = cursor.uint(1)
-  cursor.skip(6)
-  const canMore = cursor.uint(4)
-  const nonceEnd = cursor.take(Math.max(13, nonceLength - 8)).subarray(0, 12)
-  const mariadb = /mariadb/i.test(version)
-  return {
-    ...{ version, threadId, mariadb, can, nonce: Buffer.concat([nonceStart, nonceEnd]), plugin: cursor.untilNul() },
-    canMore: (can & CAN.mysql) === 0 ? canMore : 0,
+export async function signIn(socket: Socket, target: Target, given: SignIn, encrypted: boolean): Promise<SignedIn> {
+  const { user, password, database, verify, ca } = given
+  const named = isIP(target.host) === 0
+  const ssl = { ...(ca === undefined ? {} : { ca }), rejectUnauthorized: verify, verifyIdentity: verify && named }
+  const fail = (error: Error) => driver.emit("error", error)
+  const watched = new Watched()
+  watch(socket, chunk => watched.look(chunk), fail)
+  const driver = mysql.createConnection({
+    ...{ stream: socket, host: target.host, port: target.port, user, password, database },
+    ...(encrypted ? { ssl } : {}),
+    // The time is ours to keep.
+    ...{ flags: FLAGS, connectTimeout: 0, enableCleartextPlugin: encrypted && verify, charset: "UTF8MB4_GENERAL_CI" },
+    infileStreamFactory: () => {
+      throw new WireFault("the server asks for a file of this machine, which it does not get")
+    },
+    // What a server says of its columns is not made into code.
+    ...{ disableEval: true, rowsAsArray: true, typeCast: castBinary },
+    ...{ supportBigNumbers: true, bigNumberStrings: true, dateStrings: true, jsonStrings: true },
+  }) as unknown as Driver
+  watched.attach(driver, target, verify && !named, fail)
+  try {
+    const { serverVersion } = await new Promise<{ readonly serverVersion: string }>((resolve, reject) => {
+      driver.on("error", reject)
+      driver.once("connect", resolve as () => void)
+    })
+    return { driver, mariadb: /mariadb/i.test(serverVersion), received: () => watched.received }
+  } catch (error) {
+    driver.stream.destroy()
+    socket.destroy()
+    throw failureOf(error, target)
   }
 }
 
-interface Method {
-  readonly plugin: string
-  readonly nonce: Buffer
-}
+/** Between the server and the driver, which takes packets without end and in any order. */
+class Watched {
+  received = 0
+  #sincePacket = 0
+  #handshaking = false
 
-const KNOWN: ReadonlySet<string> = new Set(["mysql_native_password", "caching_sha2_password", "mysql_clear_password"])
+  look(chunk: Buffer): void {
+    // The first packet has the number 0; of anything else the driver would read a length and wait for as much.
+    if (this.received === 0 && chunk.length > 3 && chunk[3] !== 0)
+      throw new WireFault("the server does not speak MySQL's protocol")
+    this.received += chunk.length
+    this.#sincePacket += chunk.length
+    if (this.#sincePacket > MESSAGE_MAX_BYTES)
+      throw new WireFault(`the server sent a row or message of more than the ${MESSAGE_MAX_BYTES} bytes that are taken`)
+  }
 
-async function authenticate(wire: Wire, packets: Packets, password: string, first: Method): Promise<void> {
-  let method = first
-  for (;;) {
-    const packet = await packets.read()
-    if (isError(packet)) throw errorOf(packet)
-    switch (packet[0]) {
-      case 0x00:
-        return
-      case 0xfe: {
-        const cursor = new Cursor(packet, 1)
-        const plugin = cursor.untilNul()
-        method = { plugin, nonce: cursor.rest().subarray(0, 20) }
-        packets.write(firstProof(wire, plugin, password, method.nonce))
-        break
-      }
-      case 0x01:
-        await goOn(wire, packets, password, method, packet.subarray(1))
-        break
-      default:
-        throw new WireFault("the server does not keep to MySQL's protocol")
+  attach(driver: Driver, target: Target, checkAddress: boolean, fail: (error: Error) => void): void {
+    // It would write to the console.
+    driver.on("warn" as "error", () => {
+      throw new WireFault("the server does not keep to MySQL's protocol")
+    })
+    const handlePacket = driver.handlePacket.bind(driver)
+    driver.handlePacket = packet => {
+      // It would count as encrypted: somebody in between could have put it there.
+      if (this.#handshaking) throw new WireFault("the server sent data before the encryption that was agreed on")
+      this.#sincePacket = 0
+      handlePacket(packet)
+    }
+    const startTls = driver.startTLS.bind(driver)
+    driver.startTLS = onSecure => {
+      this.#handshaking = true
+      startTls(error => {
+        this.#handshaking = false
+        // The driver checks names alone.
+        const wrong =
+          error ?? (checkAddress ? checkServerIdentity(target.host, (driver.stream as TLSSocket).getPeerCertificate()) : null)
+        onSecure(wrong ? brokenBy(wrong, target) : null)
+      })
+      watch(driver.stream, chunk => this.look(chunk), fail)
     }
   }
 }
 
-function firstProof(wire: Wire, plugin: string, password: string, nonce: Buffer): Buffer {
-  switch (plugin) {
-    case "mysql_native_password":
-      return password === "" ? Buffer.alloc(0) : nativeProof(password, nonce)
-    case "caching_sha2_password":
-      return password === "" ? Buffer.alloc(0) : sha2Proof(password, nonce)
-    case "mysql_clear_password":
-      if (!wire.verified)
-        throw new WireFault("the server asks for the password in plain text, which it gets over tls:// in mysql_host alone")
-      return nulText(password)
+/** What an error of the driver means, where it is none of the server's or ours. */
+export function failureOf(error: unknown, { host, port }: Target): unknown {
+  if ([WireFault, ConnectionLost, ToolFailure].some(own => error instanceof own) || isServerError(error)) return error
+  const code = error instanceof Error && "code" in error ? String(error.code) : ""
+  switch (code) {
+    case "HANDSHAKE_NO_SSL_SUPPORT":
+      return new NoEncryption(`${host}:${port} offers no encryption, which tls:// asks for`)
+    case "MYSQL_CLEAR_PASSWORD_NOT_ENABLED":
+      return new WireFault("the server asks for the password in plain text, which it gets over tls:// in mysql_host alone")
+    case "AUTH_SWITCH_PLUGIN_ERROR":
+      return new WireFault("the server wants to sign the user in in a way that is not supported; use caching_sha2_password")
+    case "PROTOCOL_CONNECTION_LOST":
+      return new ConnectionLost(`${host}:${port} closed the connection`)
+    case "":
+    case "HANDSHAKE_UNKNOWN_ERROR":
+    case "PROTOCOL_ERROR":
+    case "PROTOCOL_UNEXPECTED_PACKET":
+      return new WireFault("the server does not speak MySQL's protocol")
     default:
-      throw new WireFault(
-        `the server wants to sign the user in with ${/^\w{1,64}$/.test(plugin) ? plugin : "a method"}, which is not supported; use mysql_native_password or caching_sha2_password`,
-      )
+      return /^ERR_|^undefined$/.test(code)
+        ? new WireFault("the server does not speak MySQL's protocol")
+        : brokenBy(error, { host, port })
   }
-}
-
-const FAST_PATH_DONE = 3
-const FULL_NEEDED = 4
-const KEY_WANTED = 2
-
-/** The second part of caching_sha2_password, when the server does not remember the user. */
-async function goOn(wire: Wire, packets: Packets, password: string, { plugin, nonce }: Method, data: Buffer): Promise<void> {
-  if (plugin !== "caching_sha2_password") throw new WireFault("the server does not keep to MySQL's protocol")
-  if (data[0] === FAST_PATH_DONE) return
-  if (data[0] !== FULL_NEEDED) throw new WireFault("the server does not keep to MySQL's protocol")
-  if (wire.verified) {
-    packets.write(nulText(password))
-    return
-  }
-  packets.write(uint(KEY_WANTED, 1))
-  const answer = await packets.read()
-  if (isError(answer)) throw errorOf(answer)
-  packets.write(encrypted(password, nonce, answer.toString("latin1", 1)))
-}
-
-function encrypted(password: string, nonce: Buffer, key: string): Buffer {
-  const masked = nulText(password).map((byte, i) => byte ^ nonce[i % nonce.length]!)
-  try {
-    return publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING }, Buffer.from(masked))
-  } catch {
-    throw new WireFault("the key that the server sent is no RSA key")
-  }
-}
-
-function nativeProof(password: string, nonce: Buffer): Buffer {
-  const once = sha("sha1", Buffer.from(password, "utf8"))
-  return mixed(once, sha("sha1", nonce, sha("sha1", once)))
-}
-
-function sha2Proof(password: string, nonce: Buffer): Buffer {
-  const once = sha("sha256", Buffer.from(password, "utf8"))
-  return mixed(once, sha("sha256", sha("sha256", once), nonce))
-}
-
-function mixed(a: Buffer, b: Buffer): Buffer {
-  return Buffer.from(a.map((byte, i) => byte ^ b[i]!))
-}
-
-function sha(name: "sha1" | "sha256", ...parts: readonly Buffer[]): Buffer {
-  const hash = createHash(name)
-  for (const part of parts) hash.update(part)
-  return hash.digest()
 }

@@ -3,8 +3,10 @@ import type { Limit } from "../database/call.ts"
 import { LIST_MAX, SERVER_MARGIN_MS } from "../database/limits.ts"
 import { integerOf } from "../database/values.ts"
 import { ToolFailure } from "../kit.ts"
-import { STATUS } from "./answers.ts"
 import type { MysqlSession } from "./session.ts"
+
+/** Of the server's status: a transaction is open. */
+const IN_TRANSACTION = 1
 
 /**
  * What each call begins with: UTF-8 and UTC whatever the server's configuration says, a limit that the server keeps itself,
@@ -12,7 +14,7 @@ import type { MysqlSession } from "./session.ts"
  */
 async function prepare(session: MysqlSession, limit: Limit, maxRows: number): Promise<void> {
   const ms = Math.max(1, limit.left() - SERVER_MARGIN_MS)
-  const timeLimit = session.server.mariadb ? `max_statement_time = ${ms / 1_000}` : `max_execution_time = ${ms}`
+  const timeLimit = session.mariadb ? `max_statement_time = ${ms / 1_000}` : `max_execution_time = ${ms}`
   await session.command(`SET NAMES utf8mb4, time_zone = '+00:00', sql_select_limit = ${maxRows + 1}, ${timeLimit}`)
 }
 
@@ -27,11 +29,12 @@ export async function execute(
   session.inDoubt = true
   const { rows, done } = await session.run(sql, args, maxRows)
   session.inDoubt = false
-  if ((done.status & STATUS.inTransaction) !== 0)
+  if (done && (done.serverStatus & IN_TRANSACTION) !== 0)
     throw new ToolFailure("the statement began a transaction, which was rolled back: a transaction cannot span calls")
-  const insertId = integerOf(done.insertId)
+  // The driver takes it for a number with a sign, which it has not.
+  const insertId = integerOf(String(BigInt.asUintN(64, BigInt(done?.insertId ?? 0))))
   return {
-    ...(done.affected === null ? {} : { rows_affected: integerOf(done.affected) }),
+    ...(done === null ? {} : { rows_affected: integerOf(String(done.affectedRows)) }),
     ...(insertId === 0 ? {} : { last_insert_id: insertId }),
     ...(rows ? rows.result() : {}),
   }

@@ -1,79 +1,79 @@
-import { createHash } from "node:crypto"
-import { type Wire, WireFault } from "../database/wire.ts"
+import type { Socket } from "node:net"
+import Client from "pg/lib/client.js"
+import Connection from "pg/lib/connection.js"
+import { brokenBy, ConnectionLost, WireFault } from "../database/dial.ts"
+import { watch } from "../database/watch.ts"
 import type { Dsn } from "./dsn.ts"
-import { cstring, errorOf, int32, type Message, message, readMessage, sslRequest, startup, textOf } from "./messages.ts"
-import { Scram } from "./scram.ts"
+import { isServerError } from "./failures.ts"
+import { Frames } from "./frames.ts"
 
-/** Encrypts the connection as far as the connection string and the server want it. */
-export async function encrypt(wire: Wire, dsn: Dsn, ca: string | undefined): Promise<void> {
-  if (dsn.ssl === "disable") return
-  wire.send(sslRequest())
-  const answer = (await wire.take(1)).toString("latin1")
-  if (answer === "S") return await wire.secure({ ca, verify: dsn.ssl === "require" })
-  if (dsn.ssl === "require") throw new WireFault(`${dsn.host}:${dsn.port} offers no encryption, which sslmode asks for`)
-  if (answer !== "N") throw new WireFault(`${dsn.host}:${dsn.port} does not speak PostgreSQL's protocol`)
+export interface Ssl {
+  readonly ca?: string
+  readonly rejectUnauthorized: boolean
 }
 
-/** Signs in; gives what a request to cancel has to show. */
-export async function signIn(wire: Wire, dsn: Dsn): Promise<Buffer> {
-  const settings = { client_encoding: "UTF8", DateStyle: "ISO, YMD", TimeZone: "UTC", application_name: dsn.applicationName }
-  wire.send(startup({ user: dsn.user, database: dsn.database, ...settings }))
-  let cancelKey: Buffer = Buffer.alloc(8)
-  const scram = new Scram(dsn.password)
-  for (;;) {
-    const received = await readMessage(wire)
-    switch (received.kind) {
-      case "R":
-        await authenticate(wire, dsn, scram, received)
-        break
-      case "K":
-        cancelKey = received.body
-        break
-      case "E":
-        throw errorOf(received.body)
-      case "Z":
-        return cancelKey
-      case "S":
-      case "N":
-        break
-      default:
-        throw new WireFault(`${dsn.host}:${dsn.port} does not speak PostgreSQL's protocol`)
-    }
+/** The server offers no encryption. */
+export class NoEncryption extends WireFault {}
+
+/** As many rounds of SCRAM as a password is worth. */
+const SCRAM_MAX_ROUNDS = 1_000_000
+
+/** The driver's connection over a socket of ours. It would connect to a host by itself. */
+export function connectionOver(socket: Socket, ssl: Ssl | false): Connection {
+  socket.connect = () => {
+    queueMicrotask(() => socket.emit("connect"))
+    return socket
   }
+  const connection = new Connection({ stream: () => socket, ssl })
+  const fail = (error: Error) => connection.emit("error", error)
+  const frames = new Frames()
+  // Before it is encrypted there is one byte, which is no message.
+  watch(socket, chunk => ssl === false && frames.look(chunk), fail)
+  connection.once("sslconnect", () => watch(connection.stream, chunk => frames.look(chunk), fail))
+  return connection
 }
 
-async function authenticate(wire: Wire, dsn: Dsn, scram: Scram, { body }: Message): Promise<void> {
-  const rest = body.subarray(4)
-  const wanted = body.readUInt32BE(0)
-  if (wanted !== 0 && dsn.password === "" && wanted !== 12)
-    throw new WireFault("the server asks for a password, and postgres_dsn has none")
-  switch (wanted) {
-    case 0:
-      return
-    case 3:
-      if (!wire.verified)
+/** Signs in with everything said: what is left out the driver takes from the environment and from files. */
+export async function signIn(socket: Socket, dsn: Dsn, ssl: Ssl | false): Promise<Client> {
+  const connection = connectionOver(socket, ssl)
+  let inPlain = false
+  connection.once("authenticationCleartextPassword", () => {
+    inPlain = true
+  })
+  const { host, port, user, database, applicationName } = dsn
+  const client = new Client({
+    ...{ host, port, user, database, ssl, connection, sslnegotiation: "postgres", client_encoding: "UTF8" },
+    scramMaxIterations: SCRAM_MAX_ROUNDS,
+    password: async () => {
+      if (dsn.password === "") throw new WireFault("the server asks for a password, and postgres_dsn has none")
+      const verified = ssl !== false && ssl.rejectUnauthorized
+      if (inPlain && !verified)
         throw new WireFault("the server asks for the password in plain text, which it gets over sslmode=require alone")
-      return wire.send(message("p", cstring(dsn.password)))
-    case 5:
-      return wire.send(message("p", cstring(md5Answer(dsn, rest.subarray(0, 4)))))
-    case 10: {
-      if (!rest.toString("latin1").split("\0").includes("SCRAM-SHA-256"))
-        throw new WireFault("the server offers no way to sign in that is known here")
-      const first = Buffer.from(scram.first, "utf8")
-      return wire.send(message("p", cstring("SCRAM-SHA-256"), int32(first.length), first))
-    }
-    case 11:
-      return wire.send(message("p", Buffer.from(await scram.answer(rest.toString("utf8")), "utf8")))
-    case 12:
-      return scram.verify(textOf(rest))
-    default:
-      throw new WireFault(`the server asks for a way to sign in (${wanted}) that is not supported; use a password`)
+      return dsn.password
+    },
+  })
+  const settings = { client_encoding: "UTF8", DateStyle: "ISO, YMD", TimeZone: "UTC", application_name: applicationName }
+  client.getStartupConf = () => ({ user, database, ...settings })
+  client.on("error", () => {})
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    connection.stream.destroy()
+    socket.destroy()
+    throw signInFailure(error, dsn)
   }
 }
 
-function md5Answer(dsn: Dsn, salt: Buffer): string {
-  const inner = createHash("md5")
-    .update(dsn.password + dsn.user)
-    .digest("hex")
-  return `md5${createHash("md5").update(inner).update(salt).digest("hex")}`
+function signInFailure(error: unknown, dsn: Dsn): unknown {
+  if (error instanceof WireFault || isServerError(error)) return error
+  const { message } = error instanceof Error ? error : { message: "" }
+  const name = `${dsn.host}:${dsn.port}`
+  if (message === "The server does not support SSL connections")
+    return new NoEncryption(`${name} offers no encryption, which sslmode asks for`)
+  if (message.startsWith("Connection terminated")) return new ConnectionLost(`${name} closed the connection`)
+  if (message.startsWith("SASL"))
+    return new WireFault("the server could not be signed in to with SCRAM-SHA-256: it does not keep to it")
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return brokenBy(error, dsn)
+  return new WireFault(`${name} does not speak PostgreSQL's protocol`)
 }

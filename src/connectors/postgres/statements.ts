@@ -3,7 +3,7 @@ import { SERVER_MARGIN_MS } from "../database/limits.ts"
 import { RowCollector, uniqueNames } from "../database/rows.ts"
 import { ToolFailure } from "../kit.ts"
 import { decode, type PgType } from "./decode.ts"
-import { ServerError } from "./messages.ts"
+import { isServerError } from "./failures.ts"
 import type { PgSession, Reader, Statement } from "./session.ts"
 
 /** How answers are spelt, whatever the server's configuration says. */
@@ -43,7 +43,7 @@ export async function write(session: PgSession, statement: Statement, maxRows: n
   try {
     return await writeInTransaction(session, statement, maxRows, leftMs)
   } catch (error) {
-    if (!(error instanceof ServerError) || error.sqlState !== ACTIVE_TRANSACTION || !session.usable) throw error
+    if (!isServerError(error) || error.code !== ACTIVE_TRANSACTION || !session.usable) throw error
     await session.command("ROLLBACK")
     await session.command(`SET statement_timeout = ${serverMs(leftMs)}; ${SPELLING.replaceAll("SET LOCAL", "SET")}`)
     return await settling(session, () => runOnce(session, statement, maxRows))
@@ -74,7 +74,7 @@ async function settling<T>(session: PgSession, work: () => Promise<T>): Promise<
     session.inDoubt = false
     return result
   } catch (error) {
-    if (!(error instanceof ServerError) || !session.usable)
+    if (!isServerError(error) || !session.usable)
       throw new ToolFailure("the connection broke before the change was confirmed: it may or may not have been done")
     session.inDoubt = false
     throw error

@@ -4,7 +4,7 @@ import type { Limit } from "../database/call.ts"
 import { ROWS_MAX_BYTES } from "../database/limits.ts"
 import { type ToolCall, type ToolDefinition, ToolFailure, tool } from "../kit.ts"
 import { checkCommand } from "./commands.ts"
-import type { Reply } from "./protocol.ts"
+import type { Reply } from "./session.ts"
 import { toBytes, toJson } from "./values.ts"
 
 /** Sends one command with a connection of the call's configuration. `again`: sending it twice does what once does. */

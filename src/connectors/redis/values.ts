@@ -1,7 +1,7 @@
 import { isJsonObject, type Json } from "../../kernel/json.ts"
 import { integerOf, specialOf, textOrBase64 } from "../database/values.ts"
 import { ToolFailure } from "../kit.ts"
-import type { Reply } from "./protocol.ts"
+import type { Reply } from "./session.ts"
 
 /** A JSON value as the bytes of a word of a command. */
 export function toBytes(value: Json, where: string): Buffer {
@@ -15,18 +15,9 @@ export function toBytes(value: Json, where: string): Buffer {
 
 /** A reply as JSON: what is no text as `{"$base64": "…"}`, an error within a list as `{"error": "…"}`. */
 export function toJson(reply: Reply): Json {
-  switch (reply.kind) {
-    case "status":
-      return reply.text
-    case "error":
-      return { error: reply.text }
-    case "integer":
-      return integerOf(reply.digits.replace(/^\+/, ""))
-    case "bytes":
-      return textOrBase64(reply.bytes)
-    case "list":
-      return reply.items.map(toJson)
-    case "nothing":
-      return null
-  }
+  if (reply === null) return null
+  if (Buffer.isBuffer(reply)) return textOrBase64(reply)
+  if (typeof reply === "string") return integerOf(reply.replace(/^\+/, ""))
+  if (reply instanceof Error) return { error: reply.message }
+  return reply.map(toJson)
 }

@@ -63,7 +63,10 @@ describe("a MySQL server that may not be reached, or lies", () => {
     ["an old protocol", packet(Buffer.from([9, 0, 0]), 0)],
     ["packets out of order", packet(Buffer.from([10]), 3)],
     ["a greeting cut short", packet(Buffer.from([10, 0x38, 0]), 0)],
-    ["that it wants the password in plain", packet(greeting(NONCE, "mysql_clear_password"), 0)],
+    [
+      "that it wants the password in plain",
+      Buffer.concat([packet(greeting(NONCE, "x"), 0), packet(Buffer.from("\xfemysql_clear_password\0", "latin1"), 2)]),
+    ],
     [
       "another way to sign in",
       Buffer.concat([packet(greeting(NONCE, "x"), 0), packet(Buffer.from("\xfedialog\0", "latin1"), 2)]),
@@ -75,12 +78,25 @@ describe("a MySQL server that may not be reached, or lies", () => {
     ],
     ["a packet without end", Buffer.concat([signedIn("mysql_native_password", accepted), endless()])],
   ])("that sends %s is refused", async (_what, bytes) => {
-    const liar = await listen(socket => socket.write(bytes))
+    const heard: Buffer[] = []
+    const liar = await listen(socket => {
+      socket.on("data", chunk => heard.push(chunk))
+      socket.write(bytes)
+    })
     const failure = await on(liar.port).failure("mysql_list_tables", {}, { timeoutMs: 10_000 })
     expect(failure.retryable).toBe(false)
     expect(failure.timeout).toBeUndefined()
     expect(failure.message).not.toContain("c4nary")
+    expect(Buffer.concat(heard).includes("c4nary")).toBe(false)
     liar.close()
+  })
+
+  test("that asks for a file in answer to a statement gets none", async () => {
+    const peer = await startSha2Peer(PASSWORD, true, Buffer.from("\xfb/etc/passwd", "latin1"))
+    const failure = await on(peer.port).failure("mysql_list_tables")
+    expect(failure.message).toContain("asks for a file of this machine, which it does not get")
+    expect(peer.seen().includes("root:")).toBe(false)
+    peer.close()
   })
 
   test("that offers no encryption is refused where tls:// asks for it", async () => {

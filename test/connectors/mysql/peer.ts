@@ -2,7 +2,7 @@ import { constants, createHash, generateKeyPairSync, privateDecrypt } from "node
 import { createServer, type Socket } from "node:net"
 
 /** What MySQL 8 does when somebody signs in with `caching_sha2_password`, after its documentation; then every command fails with "signed in". */
-export async function startSha2Peer(password: string, remembers: boolean) {
+export async function startSha2Peer(password: string, remembers: boolean, toCommands = failed(1064, "signed in")) {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
   const pem = publicKey.export({ type: "spki", format: "pem" }).toString()
   const nonce = Buffer.from("0123456789abcdefghij", "latin1")
@@ -33,7 +33,7 @@ export async function startSha2Peer(password: string, remembers: boolean) {
           return send(told === `${password}\0` ? accepted : denied)
         }
         case "commands":
-          return send(failed(1064, "signed in"))
+          return send(toCommands)
       }
     }
   }

@@ -150,11 +150,11 @@ describe.skipIf(lacking("postgres") !== null)("PostgreSQL, read only", () => {
     expect(failure.message).toBe('password authentication failed for user "postgres" (SQLSTATE 28P01)')
     expect(failure.retryable).toBe(false)
     const echoed = await pg.failure("postgres_query", { sql: `SELECT '${PASSWORD}${encodeURIComponent(PASSWORD)}'::int` })
-    expect(echoed.message).toContain("••••")
+    expect(echoed.message).toContain("***")
     for (const spelling of spellings(PASSWORD)) expect(echoed.message).not.toContain(spelling)
     for (const encoding of ["base64", "hex"] as const) {
       const sql = `SELECT '${Buffer.from(PASSWORD).toString(encoding)}'::int`
-      expect((await pg.failure("postgres_query", { sql })).message).toContain('"••••"')
+      expect((await pg.failure("postgres_query", { sql })).message).toContain('"***')
     }
   })
 
@@ -233,7 +233,7 @@ describe("a PostgreSQL connection string", () => {
 })
 
 describe("a PostgreSQL server that may not be reached, or lies", () => {
-  const query = (egress: ReturnType<typeof egressTo>, dsn: string, timeoutMs = 5_000) =>
+  const asked = (egress: ReturnType<typeof egressTo>, dsn: string, timeoutMs = 5_000) =>
     createPostgresConnector({ egress }).call(
       "postgres_query",
       { sql: "SELECT 1", args: [], limit: 1 },
@@ -243,38 +243,95 @@ describe("a PostgreSQL server that may not be reached, or lies", () => {
   test("is refused at a private address, under every name", async () => {
     const listener = await listen(() => {})
     for (const host of ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]"]) {
-      const result = await query(egressTo(), `postgres://u:c4nary@${host}:${listener.port}/d`)
+      const result = await asked(egressTo(), `postgres://u:c4nary@${host}:${listener.port}/d`)
       expect(result).toMatchObject({ ok: false, retryable: false })
       expect(JSON.stringify(result)).not.toContain("c4nary")
     }
-    const rebound = await query(resolving("127.0.0.1", []), `postgres://u:c4nary@db.example.com:${listener.port}/d`)
+    const rebound = await asked(resolving("127.0.0.1", []), `postgres://u:c4nary@db.example.com:${listener.port}/d`)
     expect(rebound).toMatchObject({ ok: false, message: expect.stringContaining("resolves to a loopback address") })
     expect(listener.connections()).toBe(0)
     listener.close()
   })
 
   test("that nobody answers for fails at once", async () => {
-    const result = await query(egressTo("127.0.0.1"), "postgres://u:c4nary@127.0.0.1:1/d")
+    const result = await asked(egressTo("127.0.0.1"), "postgres://u:c4nary@127.0.0.1:1/d")
     expect(result).toEqual({ ok: false, retryable: true, message: "127.0.0.1:1 could not be reached: ECONNREFUSED" })
   })
 
   test.each([
     ["no PostgreSQL", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
-    ["a message of gigabytes", Buffer.from([0x4e, 0x52, 0x7f, 0xff, 0xff, 0xff])],
-    ["a password in plain text over a connection that is not", Buffer.from([0x4e, 0x52, 0, 0, 0, 8, 0, 0, 0, 3])],
-    ["a way to sign in that is not known", Buffer.from([0x4e, 0x52, 0, 0, 0, 8, 0, 0, 0, 7])],
-    [
-      "a SCRAM without end",
-      Buffer.concat([Buffer.from([0x4e, 0x52, 0, 0, 0, 24, 0, 0, 0, 11]), Buffer.from("r=x,s=AA==,i=1\0\0")]),
-    ],
+    ["a message of gigabytes", Buffer.from([0x52, 0x7f, 0xff, 0xff, 0xff])],
+    ["a message shorter than its length", message("R", Buffer.alloc(0), 3)],
+    ["a password in plain text over a connection that is not", message("R", Buffer.from([0, 0, 0, 3]))],
+    ["a way to sign in that is not known", message("R", Buffer.from([0, 0, 0, 7]))],
+    ["a SCRAM without end", message("R", Buffer.from("\0\0\0\vr=x,s=AA==,i=1"))],
+    ["an error without end", message("E", Buffer.from("SFATAL\0Mno"))],
+    ["a notice without end", message("N", Buffer.from("SNOTICE\0"))],
+    ["an error that is empty", message("E", Buffer.alloc(0))],
+    ["rows before anybody asked", message("D", Buffer.from([0, 0]))],
+    ["what begins encryption that nobody wants", Buffer.from("S")],
   ])("that says %s is refused", async (_what, bytes) => {
-    const liar = await listen(socket => socket.write(bytes))
-    const result = await query(egressTo("127.0.0.1"), `postgres://u:c4nary@127.0.0.1:${liar.port}/d`)
-    expect(result).toMatchObject({ ok: false, retryable: false })
-    expect(JSON.stringify(result)).not.toContain("c4nary")
+    const heard: Buffer[] = []
+    const liar = await listen(socket => {
+      socket.on("data", chunk => heard.push(chunk))
+      socket.write(bytes)
+      socket.end()
+    })
+    for (const query of ["?sslmode=disable", "?sslmode=prefer", "?sslmode=require"]) {
+      const result = await asked(egressTo("127.0.0.1"), `postgres://u:c4nary@127.0.0.1:${liar.port}/d${query}`)
+      expect(result).toMatchObject({ ok: false })
+      expect(JSON.stringify(result)).not.toContain("c4nary")
+      if (query === "?sslmode=disable" && bytes.toString() !== "S") expect(result).toMatchObject({ retryable: false })
+    }
+    expect(Buffer.concat(heard).includes("c4nary")).toBe(false)
+    liar.close()
+  })
+
+  test("gets nothing that the environment says, and nobody else is asked", async () => {
+    const heard: Buffer[] = []
+    const liar = await listen(socket => {
+      socket.on("data", chunk => {
+        heard.push(chunk)
+        socket.write(message("R", Buffer.from([0, 0, 0, 5, 1, 2, 3, 4])))
+      })
+    })
+    const environment = {
+      PGHOST: "192.0.2.1",
+      PGPORT: "1",
+      PGUSER: "env",
+      PGPASSWORD: "env",
+      PGOPTIONS: "-c env",
+      PGSSLMODE: "require",
+    }
+    const more = {
+      PGAPPNAME: "env",
+      PGDATABASE: "env",
+      PGREPLICATION: "env",
+      PGSSLNEGOTIATION: "direct",
+      PGCLIENTENCODING: "env",
+    }
+    const before = { ...process.env }
+    Object.assign(process.env, environment, more)
+    try {
+      const result = await asked(egressTo("127.0.0.1"), `postgres://u@127.0.0.1:${liar.port}/d?sslmode=disable`)
+      expect(result).toMatchObject({ ok: false, message: "the server asks for a password, and postgres_dsn has none" })
+    } finally {
+      for (const key of Object.keys({ ...environment, ...more })) {
+        if (before[key] === undefined) delete process.env[key]
+        else process.env[key] = before[key]
+      }
+    }
+    expect(Buffer.concat(heard).toString("latin1")).toContain("user\0u\0database\0d\0client_encoding\0UTF8\0")
+    expect(Buffer.concat(heard).includes("env")).toBe(false)
     liar.close()
   })
 })
+
+function message(kind: string, body: Buffer, length = body.length + 4): Buffer {
+  const head = Buffer.from(`${kind}\0\0\0\0`)
+  head.writeUInt32BE(length, 1)
+  return Buffer.concat([head, body])
+}
 
 function resolving(address: string, allow: readonly string[] = ["127.0.0.1"]) {
   const { allow: entries } = {

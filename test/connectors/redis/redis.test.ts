@@ -174,7 +174,7 @@ describe.skipIf(lacking("redis") !== null)("Redis", () => {
     expect(none.message).toContain("NOAUTH")
     for (const encoding of ["utf8", "base64", "hex"] as const) {
       const echoed = await redis.failure("redis_run_command", { command: ["NOSUCH", Buffer.from(PASSWORD).toString(encoding)] })
-      expect(echoed.message).toContain("••••")
+      expect(echoed.message).toContain("***")
     }
   })
 
