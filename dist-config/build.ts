@@ -70,6 +70,8 @@ async function compile(job: { target: Target; path: string; entry: string; commi
       plugins: [onlyAddonOf(sqlite)],
       define: {
         "process.env.NODE_ENV": '"production"',
+        // A driver would print the commands that it sends, passwords and all.
+        "process.env.DEBUG": '""',
         BUILD_VERSION: JSON.stringify(manifest.version),
         BUILD_COMMIT: job.commit === undefined ? "undefined" : JSON.stringify(job.commit),
       },
