@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import type { JsonObject } from "../../src/kernel/json.ts"
 import { ADA, EVERYTHING, filesystemCalls, MEMORY } from "../adapters/mcp/example-calls.ts"
 import { npmServer } from "../adapters/mcp/peers.ts"
+import { freePort } from "../helpers/free-port.ts"
 import { type Client, Home, until, type Wire } from "./server.ts"
 
 /** The official example servers as real peers of the executable: declared by the operator, or registered by the workspace. */
@@ -133,12 +133,3 @@ describe("a call that goes wrong", () => {
     expect(performance.now() - started).toBeLessThan(20_000)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await new Promise(resolve => server.once("listening", resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === "string") throw new Error("no port")
-  return address.port
-}

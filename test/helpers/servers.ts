@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { findDatabaseServers } from "../../dist-config/database-servers.ts"
+import { freePort } from "./free-port.ts"
 
 /** Real database servers for tests: in a temporary folder, on a free port, gone when the test process is gone. */
 export interface Server {
@@ -179,16 +179,4 @@ async function certificate(folder: string): Promise<string> {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", join(folder, "key.pem")]
   run(["openssl", "req", "-x509", ...key, ...subject, "-days", "2", "-out", join(folder, "cert.pem")])
   return await Bun.file(join(folder, "cert.pem")).text()
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      const port = typeof address === "object" && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -1,9 +1,10 @@
 import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
+import { type HtmlPage, type PageAnswer, sentPage } from "../../http/html-page.ts"
 import type { Permission } from "../../http/permission.ts"
 import type { LinkPurpose } from "../../storage/schema/identity.ts"
 import type { Origins } from "./origins.ts"
-import { type HtmlPage, homePage, invitePage, linkOverPage, loginPage, resetPage, setupPage } from "./pages.ts"
+import { homePage, invitePage, linkOverPage, loginPage, resetPage, setupPage } from "./pages.ts"
 import type { AuthService } from "./service.ts"
 
 export interface PageRouteDeps {
@@ -21,12 +22,12 @@ const query = t.Object({ token: t.Optional(t.String({ maxLength: 200 })) })
 export const pageRoutes = ({ gate, auth, origins, version }: PageRouteDeps) =>
   new Elysia()
     .use(gate)
-    .get("/", ({ request, set }) => send(homePage({ host: new URL(origins.baseUrl(request)).host, version }), set), {
+    .get("/", ({ request, set }) => sentPage(homePage({ host: new URL(origins.baseUrl(request)).host, version }), set), {
       permit: PUBLIC,
       response: t.String(),
       detail: { summary: "What this instance is", tags, hide: true },
     })
-    .get("/login", ({ set }) => send(loginPage(), set), {
+    .get("/login", ({ set }) => sentPage(loginPage(), set), {
       permit: PUBLIC,
       response: t.String(),
       detail: { summary: "Form to sign in", tags, hide: true },
@@ -54,26 +55,16 @@ export const pageRoutes = ({ gate, auth, origins, version }: PageRouteDeps) =>
       },
     )
 
-interface Answer {
-  status?: number | string
-  headers: Record<string, string | number | string[] | undefined>
-}
-
 /** The form while the link is good; else a page that says where a new one comes from. Looking does not use it up. */
 async function linkPage(
   auth: AuthService,
   purpose: LinkPurpose,
   token: string | undefined,
-  set: Answer,
+  set: PageAnswer,
   form: (token: string, email: string | null) => HtmlPage,
 ): Promise<string> {
   const link = token === undefined ? null : await auth.peekLink(token, purpose)
-  if (link && token !== undefined) return send(form(token, link.email), set)
+  if (link && token !== undefined) return sentPage(form(token, link.email), set)
   set.status = 410
-  return send(linkOverPage(purpose), set)
-}
-
-function send({ html, headers }: HtmlPage, set: Answer): string {
-  Object.assign(set.headers, headers)
-  return html
+  return sentPage(linkOverPage(purpose), set)
 }

@@ -1,11 +1,5 @@
-import { randomBytes } from "node:crypto"
+import { type HtmlPage, htmlPage, htmlText, scriptValue } from "../../http/html-page.ts"
 import { PASSWORD_MIN_CHARS } from "./password.ts"
-
-/** A page as it is sent: everything in one file, nothing from elsewhere. */
-export interface HtmlPage {
-  readonly html: string
-  readonly headers: Readonly<Record<string, string>>
-}
 
 export interface InstanceFacts {
   /** Host and port as people see it. */
@@ -14,7 +8,7 @@ export interface InstanceFacts {
 }
 
 export function homePage({ host, version }: InstanceFacts): HtmlPage {
-  return page({
+  return htmlPage({
     title: "AgentRuntime",
     body: `
       <p class="lead">This instance runs at <strong>${htmlText(host)}</strong>.</p>
@@ -28,7 +22,7 @@ export function homePage({ host, version }: InstanceFacts): HtmlPage {
 }
 
 export function setupPage(token: string): HtmlPage {
-  return page({
+  return htmlPage({
     title: "Set up this instance",
     body: `
       <p class="lead">Choose the e-mail and password with which you will sign in. You become the admin of this workspace.</p>
@@ -40,12 +34,12 @@ export function setupPage(token: string): HtmlPage {
         and send it as <code>Authorization: Bearer pat_…</code></p>
         <dl id="where"></dl>`)}`,
     script: `${SUBMIT}
-      submit(async v => showPlaces(await send("/v1/auth/setup", { token: ${scriptString(token)}, email: v.email, password: v.password, name: v.name })))`,
+      submit(async v => showPlaces(await send("/v1/auth/setup", { token: ${scriptValue(token)}, email: v.email, password: v.password, name: v.name })))`,
   })
 }
 
 export function invitePage(token: string, email: string | null): HtmlPage {
-  return page({
+  return htmlPage({
     title: "You are invited",
     body: `
       <p class="lead">Choose a password to join. If you have an account here already, enter its password.</p>
@@ -53,7 +47,7 @@ export function invitePage(token: string, email: string | null): HtmlPage {
       ${done(`<h2>You are in</h2><p>You are signed in. The <a href="/docs">API explorer</a> has every route.</p><dl id="where"></dl>`)}`,
     script: `${SUBMIT}
       submit(async v => {
-        const token = ${scriptString(token)}
+        const token = ${scriptValue(token)}
         try {
           showPlaces(await send("/v1/auth/register", { invite_token: token, email: v.email, password: v.password, name: v.name }))
         } catch (error) {
@@ -66,7 +60,7 @@ export function invitePage(token: string, email: string | null): HtmlPage {
 }
 
 export function loginPage(): HtmlPage {
-  return page({
+  return htmlPage({
     title: "Sign in",
     body: `
       ${form("Sign in", [EMAIL, PASSWORD])}
@@ -77,13 +71,13 @@ export function loginPage(): HtmlPage {
 }
 
 export function resetPage(token: string): HtmlPage {
-  return page({
+  return htmlPage({
     title: "New password",
     body: `
       ${form("Set password", [NEW_PASSWORD])}
       ${done(`<h2>Your password is set</h2><p>Now <a href="/login">sign in</a> with it.</p>`)}`,
     script: `${SUBMIT}
-      submit(v => send("/v1/auth/reset-password", { token: ${scriptString(token)}, password: v.password }))`,
+      submit(v => send("/v1/auth/reset-password", { token: ${scriptValue(token)}, password: v.password }))`,
   })
 }
 
@@ -95,7 +89,7 @@ export function linkOverPage(help: "setup" | "invite" | "password_reset"): HtmlP
     invite: `<p>Ask whoever invited you for a new link. If you have joined already, <a href="/login">sign in</a>.</p>`,
     password_reset: `<p>Ask the operator of this instance for a new link.</p>`,
   }
-  return page({ title: "This link is over", body: `<p class="lead">It was used already, or it is too old.</p>${next[help]}` })
+  return htmlPage({ title: "This link is over", body: `<p class="lead">It was used already, or it is too old.</p>${next[help]}` })
 }
 
 const field = (label: string, attributes: string) => `<label>${label}<input ${attributes}></label>`
@@ -156,79 +150,3 @@ const SUBMIT = `
       }
     })
   }`
-
-const STYLE = `
-  :root { color-scheme: light dark; --line: #8884; --field: #8a8a8a; --soft: #6b6b6b; --accent: #3257d5; --ink: #fff; --bad: #b3261e }
-  @media (prefers-color-scheme: dark) { :root { --soft: #9a9a9a; --accent: #9db4ff; --ink: #10141f; --bad: #ff9a92 } }
-  * { box-sizing: border-box }
-  body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
-    font: 16px/1.55 system-ui, sans-serif; background: Canvas; color: CanvasText }
-  main { width: 100%; max-width: 26rem }
-  h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 1rem; letter-spacing: -.01em }
-  h2 { font-size: 1.15rem; margin: 0 0 .5rem }
-  .lead { margin: 0 0 1.5rem } .small, span { color: var(--soft); font-size: .875rem; font-weight: 400 }
-  a { color: var(--accent) }
-  label { display: block; margin: 0 0 1rem; font-weight: 550 }
-  input { display: block; width: 100%; margin-top: .3rem; padding: .6rem .7rem; font: inherit; font-weight: 400; color: inherit;
-    background: transparent; border: 1px solid var(--field); border-radius: .5rem }
-  input[readonly] { color: var(--soft) }
-  button { width: 100%; padding: .65rem 1rem; font: inherit; font-weight: 600; border: 0; border-radius: .5rem; background: var(--accent);
-    color: var(--ink); cursor: pointer }
-  button:disabled { opacity: .6; cursor: progress }
-  :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px } section:focus { outline: 0 }
-  #error { color: var(--bad); margin: 0 0 1rem }
-  code, dd { font: .9em ui-monospace, monospace; overflow-wrap: anywhere }
-  dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; margin: 1rem 0 0 } dt { color: var(--soft) } dd { margin: 0 }
-  .links { list-style: none; margin: 0 0 1.5rem; padding: 0; border-top: 1px solid var(--line) }
-  .links li { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; padding: .7rem 0; border-bottom: 1px solid var(--line) }
-  [hidden] { display: none }`
-
-interface PageParts {
-  readonly title: string
-  readonly body: string
-  readonly script?: string
-}
-
-/** The nonce lets in this page's own style and script, and nothing that came in by another way. */
-function page({ title, body, script }: PageParts): HtmlPage {
-  const nonce = randomBytes(16).toString("base64url")
-  const html = `<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>${htmlText(title)}</title>
-  <style nonce="${nonce}">${STYLE}
-  </style>
-</head>
-<body>
-  <main>
-    <h1>${htmlText(title)}</h1>
-    ${body.trim()}
-  </main>${script ? `\n  <script nonce="${nonce}">${script}\n  </script>` : ""}
-</body>
-</html>
-`
-  return {
-    html,
-    headers: {
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy":
-        `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
-        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-      // The address may hold a one-time token: it stays between this browser and the server.
-      "referrer-policy": "no-referrer",
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-    },
-  }
-}
-
-function htmlText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
-}
-
-/** A literal for an inline script; `<` could end the script. */
-function scriptString(text: string): string {
-  return JSON.stringify(text).replaceAll("<", "\\u003c")
-}

@@ -1,7 +1,8 @@
 import { Elysia, t } from "elysia"
 import type { Gate } from "../../http/gate.ts"
+import { sentPage } from "../../http/html-page.ts"
 import type { Permission } from "../../http/permission.ts"
-import { arrivalPage, failedPage, type HtmlPage } from "./callback-page.ts"
+import { arrivalPage, failedPage } from "./callback-page.ts"
 import type { OAuthFlow, OAuthStates } from "./oauth-states.ts"
 
 const PUBLIC: Permission = { access: "public" }
@@ -20,13 +21,13 @@ export const connectionCallbackRoutes = ({ gate, states }: CallbackPageDeps) =>
     "/connections/callback",
     async ({ query: { code, state, iss, error }, set }) => {
       const begun = state === undefined ? null : await states.peek(state)
-      if (error !== undefined) return send(failedPage(ERROR.test(error) ? error : "an error"), set)
+      if (error !== undefined) return sentPage(failedPage(ERROR.test(error) ? error : "an error"), set)
       if (begun === null || state === undefined || code === undefined) {
         set.status = 410
-        return send(failedPage(null), set)
+        return sentPage(failedPage(null), set)
       }
       const { tenantId, projectId } = begun
-      return send(arrivalPage({ flow: begun.flow as OAuthFlow, tenantId, projectId, code, state, iss: iss ?? null }), set)
+      return sentPage(arrivalPage({ flow: begun.flow as OAuthFlow, tenantId, projectId, code, state, iss: iss ?? null }), set)
     },
     {
       permit: PUBLIC,
@@ -35,8 +36,3 @@ export const connectionCallbackRoutes = ({ gate, states }: CallbackPageDeps) =>
       detail: { summary: "Where a sign-in at another service comes back to", tags: ["pages"], hide: true },
     },
   )
-
-function send({ html, headers }: HtmlPage, set: { headers: Record<string, string | number | string[] | undefined> }): string {
-  Object.assign(set.headers, headers)
-  return html
-}

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { McpTarget } from "../../../src/adapters/mcp/mcp.ts"
+import { freePort } from "../../helpers/free-port.ts"
 import { ADA, EVERYTHING, filesystemCalls, MEMORY } from "./example-calls.ts"
 import { http, npmServer, options, testClients } from "./peers.ts"
 
@@ -105,13 +105,4 @@ async function everything(mode: "streamableHttp" | "sse"): Promise<number> {
     child.once("exit", code => reject(new Error(`server-everything exited with ${code}`)))
   })
   return port
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await new Promise(resolve => server.once("listening", resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === "string") throw new Error("no port")
-  return address.port
 }
