@@ -19,7 +19,8 @@ type and any of these controls:
 | \`condition\` | a template; the step is skipped unless it is true. Missing values are false |
 | \`skip_when\` | a template; the step is skipped when it is true |
 | \`enabled\` | \`false\` skips the step |
-| \`retry_count\` | attempts after the first one failed, 0 to 20; the pause doubles from 1 s to 30 s |
+| \`retry_count\` | attempts after the first one failed, 0 to 20; the pause doubles from 1 s to 30 s, or is as long as the other side wants to be left alone |
+| \`on_crash\` | what becomes of an attempt that was under way when its process ended: \`retry\` (the default) runs it again, \`ask\` asks a person first, \`fail\` fails the step |
 | \`timeout_s\` | limit of one attempt in seconds |
 | \`no_auto_start\`, \`terminal\`, \`input_allowlist\` | gated entry: the step runs when \`trigger_steps\` names it or an agent hands over to it; \`terminal\` closes the episode |
 

@@ -18,6 +18,8 @@ export interface Execute {
   readonly attempt: number
   readonly round: number
   readonly answers: number
+  /** A recovery's: somebody else may have begun with it, and nobody knows how far that came. */
+  readonly resumed: boolean
 }
 
 /**
@@ -25,7 +27,7 @@ export interface Execute {
  * everything that is open.
  */
 export function commands(before: RunState | null, after: RunState): readonly Command[] {
-  const result: Command[] = []
+  const result: Orders = { list: [], resumed: before === null }
   const final = isFinal(after.status)
   for (const [index, now] of after.steps.entries()) {
     const was = before?.steps[index]
@@ -33,10 +35,15 @@ export function commands(before: RunState | null, after: RunState): readonly Com
     compare(result, { within: null, index }, was, now, final)
     if (now.loop || was?.loop) compareBodies(result, index, was, now, final)
   }
-  return result
+  return result.list
 }
 
-function compareBodies(result: Command[], parent: number, was: StepState | undefined, now: StepState, final: boolean): void {
+interface Orders {
+  readonly list: Command[]
+  readonly resumed: boolean
+}
+
+function compareBodies(result: Orders, parent: number, was: StepState | undefined, now: StepState, final: boolean): void {
   const over = final || now.status !== "running" || now.retryAt !== null
   const to = Math.max(...[now.loop, was?.loop].map(loop => (loop ? startedItems(loop) : 0)))
   // What had ended before has nothing to let go, and what has ended now has nothing to order.
@@ -50,22 +57,28 @@ function compareBodies(result: Command[], parent: number, was: StepState | undef
   }
 }
 
-function compare(result: Command[], place: Place, was: StepState | undefined, now: StepState | undefined, over: boolean): void {
+function compare(
+  { list, resumed }: Orders,
+  place: Place,
+  was: StepState | undefined,
+  now: StepState | undefined,
+  over: boolean,
+): void {
   const had = was ? executing(was) : null
   const has = now && !over ? executing(now) : null
-  if (had !== null && had !== has) result.push({ type: "cancel", place })
+  if (had !== null && had !== has) list.push({ type: "cancel", place })
   if (now && has !== null && had !== has) {
     const { attempt, round, answers } = now
-    result.push({ type: "execute", place, attempt, round, answers: answers.length })
+    list.push({ type: "execute", place, attempt, round, answers: answers.length, resumed })
   }
   const hadChild = was ? waitingFor(was) : null
   const hasChild = now && !over ? waitingFor(now) : null
   const answered = now?.status === "completed" && now.childRunId === hadChild
-  if (hadChild !== null && hadChild !== hasChild && !answered) result.push({ type: "stop_child", childRunId: hadChild })
+  if (hadChild !== null && hadChild !== hasChild && !answered) list.push({ type: "stop_child", childRunId: hadChild })
   const lost = was && now && now.childRunId !== was.childRunId && (now.status === "cancelled" || now.status === "failed")
   // Begun and given up in one commit.
-  if (lost && now.childRunId !== null) result.push({ type: "stop_child", childRunId: now.childRunId })
-  if (hasChild !== null && hadChild !== hasChild) result.push({ type: "watch", childRunId: hasChild })
+  if (lost && now.childRunId !== null) list.push({ type: "stop_child", childRunId: now.childRunId })
+  if (hasChild !== null && hadChild !== hasChild) list.push({ type: "watch", childRunId: hasChild })
 }
 
 /** Names the attempt that is under way outside, and how far it was told to go; null when none is. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../kernel/json.ts"
 import { NAME_MAX_CHARS, RETRY_COUNT_MAX, STEP_ID_MAX_CHARS, STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
+import { ON_CRASH } from "./graph.ts"
 
 /** A field that steps of all types have (contract §3.3). */
 export interface Control {
@@ -25,6 +26,10 @@ export const CONTROLS: { readonly [name: string]: Control } = {
     "Attempts after the first that failed.",
   ),
   timeout_s: control({ type: "integer", minimum: 1, maximum: STEP_TIMEOUT_MAX_S }, "Limit of one attempt, seconds."),
+  on_crash: control(
+    { type: "string", enum: ON_CRASH, default: "retry" },
+    "What becomes of an attempt that was under way when its process ended: run again, ask a person first, fail the step.",
+  ),
   condition: control(truth, "Runs the step when this is true, e.g. {{steps.a.result.ok}}."),
   skip_when: control(truth, "Skips the step when this is true."),
   no_auto_start: outside({ type: "boolean", default: false }, "The step runs only after an entry grant."),

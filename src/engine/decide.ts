@@ -9,6 +9,7 @@ import type { Failure } from "./failure.ts"
 import { drain, settle, stopNow } from "./finish.ts"
 import type { Attempt, Completion, RunInput } from "./inputs.ts"
 import { advanceLoop, innerFailed, type LoopHooks, reviewed, startLoop } from "./loop.ts"
+import { keepNote } from "./note.ts"
 import { openPlaces, type Place, placeOf } from "./place.ts"
 import { release, startReady } from "./schedule.ts"
 import { isFinal, pendingTasks, type RunState } from "./state.ts"
@@ -44,6 +45,9 @@ function apply(turn: Turn, input: RunInput): void {
       break
     case "StepAsked":
       asked(turn, input)
+      break
+    case "StepNoted":
+      noted(turn, input)
       break
     case "ChildStarted":
       childStarted(turn, input)
@@ -123,6 +127,11 @@ function errored(turn: Turn, input: Extract<RunInput, { type: "StepErrored" }>):
 function asked(turn: Turn, input: Extract<RunInput, { type: "StepAsked" }>): void {
   const place = underWay(turn, input)
   if (place) ask(turn, place, input, hooks)
+}
+
+function noted(turn: Turn, input: Extract<RunInput, { type: "StepNoted" }>): void {
+  const place = underWay(turn, input)
+  if (place) keepNote(turn, place, input.note, hooks)
 }
 
 /** For good: the step has failed, and so has the run or the item around it. */

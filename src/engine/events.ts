@@ -4,6 +4,10 @@ import type { Identity, Origin, PauseReason, RunStatus } from "./state.ts"
 
 export type SkipReason = "blocked" | "out_of_scope" | "step_disabled" | "condition_false" | "skip_when" | "excluded"
 
+/** What a step under way records of its way (contract §4.7). Ours is `agent_turn_ended`. */
+export const NOTE_TYPES = ["agent_turn_tool_round", "agent_turn_limit_reached", "agent_turn_ended"] as const
+export type NoteType = (typeof NOTE_TYPES)[number]
+
 /**
  * What is recorded of a run, and what the API shows of it: the names and `data` of contract §4.7 and G-14, G-16. Ours are
  * `step_retry_scheduled`, `item_failed`, `item_completed`, `child_run_started`, `entry_granted`, and the skip reasons
@@ -17,9 +21,9 @@ export type RunEvent =
   | StepEvent<"step_started", { readonly attempt: number; readonly input?: JsonObject }>
   | StepEvent<"step_completed", StepCompletion>
   | StepEvent<"step_failed", StepFailure>
-  /** `held`: not before an operator resumes the run (a loop's error policy `pause`). */
-  | StepEvent<"step_retry_scheduled", StepFailure & { readonly retry_at: number; readonly held?: true }>
+  | StepEvent<"step_retry_scheduled", StepFailure & RetryScheduled>
   | StepEvent<"step_cancelled", StepCancellation>
+  | StepNoteEvent
   | StepEvent<"human_task_created", HumanTaskCreated>
   | StepEvent<"human_task_completed", HumanTaskCompleted>
   /** An item of a loop ended without a result; the loop itself may go on. */
@@ -44,6 +48,9 @@ export interface StepEvent<Type extends string, Data> {
   readonly stepId: string
   readonly data: Data & InLoop
 }
+
+/** `data`: what the executor gave, and which attempt that was. */
+export type StepNoteEvent = { readonly [Type in NoteType]: StepEvent<Type, JsonObject & { readonly attempt: number }> }[NoteType]
 
 export interface InLoop {
   readonly index?: number
@@ -72,6 +79,14 @@ export interface StepFailure {
   readonly attempt: number
   readonly duration_ms: number
   readonly timeout?: true
+}
+
+export interface RetryScheduled {
+  readonly retry_at: number
+  /** How long the other side wants to be left alone, as far as it is heeded. */
+  readonly retry_after_ms?: number
+  /** Not before an operator resumes the run (a loop's error policy `pause`). */
+  readonly held?: true
 }
 
 export type CancelReason = "run_failed" | "run_stopped" | "drain_timeout" | "item_failed" | "loop_failed"

@@ -2,9 +2,10 @@ import { assert } from "../kernel/errors.ts"
 import { isJsonObject, type Json } from "../kernel/json.ts"
 import { bodyAt, withBodyAt } from "./bodies.ts"
 import { closeEpisode, entered } from "./episode.ts"
-import type { InLoop, RunEvent, StateChange } from "./events.ts"
+import type { InLoop, RunEvent, StateChange, StepNoteEvent } from "./events.ts"
 import type { Step } from "./graph.ts"
 import { loopItems, loopResult, wholeLoopResult } from "./loop-result.ts"
+import { withNote } from "./note.ts"
 import { openPlaces, type Place, placeOf, stepAt } from "./place.ts"
 import {
   type BodyState,
@@ -55,10 +56,14 @@ function applied(state: RunState, event: RunEvent, at: number): RunState {
   }
 }
 
-type LeafEvent = Extract<
-  RunEvent,
-  { type: "step_started" | "step_completed" | "step_failed" | "step_retry_scheduled" | "step_cancelled" | "child_run_started" }
->
+type LeafEvent =
+  | StepNoteEvent
+  | Extract<
+      RunEvent,
+      {
+        type: "step_started" | "step_completed" | "step_failed" | "step_retry_scheduled" | "step_cancelled" | "child_run_started"
+      }
+    >
 
 function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
   switch (event.type) {
@@ -85,8 +90,12 @@ function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
     }
     case "step_cancelled": {
       const failureCode = event.data.failure_code ?? null
-      return change(state, event, s => ({ ...s, ...ENDED, status: "cancelled", failureCode, endedAt: at }))
+      return change(state, event, s => ({ ...s, ...OVER, status: "cancelled", failureCode, endedAt: at }))
     }
+    case "agent_turn_tool_round":
+    case "agent_turn_limit_reached":
+    case "agent_turn_ended":
+      return change(state, event, s => withNote(s, event))
     case "child_run_started":
       return change(state, event, (s, { timeoutMs }) => ({
         ...s,
@@ -98,6 +107,8 @@ function stepChanged(state: RunState, event: LeafEvent, at: number): RunState {
 
 /** What an attempt leaves behind, however it ended. */
 const ENDED = { retryAt: null, task: null, answers: PENDING.answers } as const
+/** What the step does: until then each attempt reads what those before it recorded. */
+const OVER = { ...ENDED, notes: PENDING.notes, noteChars: 0 } as const
 
 function started(s: StepState, step: Step, data: Extract<RunEvent, { type: "step_started" }>["data"], at: number): StepState {
   const input = s.input ?? { ...step.literals, ...data.input }
@@ -118,7 +129,7 @@ function completed(s: StepState, step: Step, data: Extract<RunEvent, { type: "st
   const cut = data.truncated && step.loop && s.loop && isJsonObject(data.result)
   const result = cut ? wholeLoopResult(loopResult(step.loop, s.loop), data.result) : data.result
   // The error of an earlier attempt is history once one succeeded.
-  return { ...s, ...ENDED, status: "completed", result, error: null, failureCode: null, endedAt: at }
+  return { ...s, ...OVER, status: "completed", result, error: null, failureCode: null, endedAt: at }
 }
 
 /** The run itself fails with the `state_changed` that follows in the same commit; inside a loop the loop decides. */
@@ -126,7 +137,7 @@ function failed(state: RunState, event: Extract<RunEvent, { type: "step_failed" 
   const { error, failure_code: failureCode } = event.data
   const after = change(state, event, s => ({
     ...s,
-    ...ENDED,
+    ...OVER,
     status: "failed",
     error,
     failureCode,
@@ -160,7 +171,7 @@ function taskCompleted(state: RunState, event: Extract<RunEvent, { type: "human_
           ...s,
           task: null,
           status: isHeld(state) ? "waiting" : "running",
-          answers: [...s.answers, { approved, result, asked: s.task?.payload ?? null }],
+          answers: [...s.answers, { approved, result, asked: s.task?.payload ?? null, taskType: s.task?.taskType ?? "" }],
         },
   )
 }

@@ -44,7 +44,7 @@ function plainly(step: Step, s: StepState): string {
       return `${step.id} ran and failed: ${s.error ?? "no reason given"}`
     case "running":
       return s.retryAt === null
-        ? `${step.id} is running, attempt ${s.attempt}${waitingItems(s)}`
+        ? `${step.id} is running, attempt ${s.attempt}${recorded(s)}${waitingItems(s)}`
         : `${step.id} waits for its next attempt: ${s.error ?? ""}`
     case "waiting":
       return `${step.id} waits for ${waitedFor(s)}`
@@ -53,6 +53,11 @@ function plainly(step: Step, s: StepState): string {
     case "cancelled":
       return `${step.id} did not run`
   }
+}
+
+function recorded({ notes }: StepState): string {
+  if (notes.length === 0) return ""
+  return `; it has recorded ${notes.length} ${notes.length === 1 ? "thing" : "things"} on its way (agent_turn_… in its events)`
 }
 
 /** Of a loop: how many of its items only people can move on. */

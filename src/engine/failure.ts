@@ -24,4 +24,6 @@ export interface Failure {
   /** False: trying again cannot help (bad configuration, no credit). */
   readonly retryable: boolean
   readonly timeout?: true
+  /** The other side wants to be left alone for so long: the next attempt waits that long, too. */
+  readonly retryAfterMs?: number
 }

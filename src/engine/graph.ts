@@ -3,6 +3,10 @@ import { type LoopSpec, loopOf } from "./loop-spec.ts"
 import type { Field, StepType, StepTypes } from "./step-type.ts"
 import { type Compiled, compileTemplates } from "./template.ts"
 
+/** What becomes of an attempt that was under way when its process ended. The first is what a step does that says nothing. */
+export const ON_CRASH = ["retry", "ask", "fail"] as const
+export type OnCrash = (typeof ON_CRASH)[number]
+
 /** One step of a published graph, read and ready to run. */
 export interface Step {
   /** Its place in its own plan: the graph's, or its loop's body. */
@@ -21,6 +25,7 @@ export interface Step {
   readonly retryCount: number
   /** Limit of one attempt in ms; null: none. */
   readonly timeoutMs: number | null
+  readonly onCrash: OnCrash
   readonly condition: Compiled | null
   readonly skipWhen: Compiled | null
   /** Runs only after an entry grant (contract §4.6). */
@@ -78,6 +83,7 @@ export function planOf(
       enabled: d.enabled !== false,
       retryCount: typeof d.retry_count === "number" ? d.retry_count : 0,
       timeoutMs: timeoutOf(d.timeout_s, type),
+      onCrash: ON_CRASH.find(one => one === d.on_crash) ?? "retry",
       condition: templateOf(d.condition),
       skipWhen: templateOf(d.skip_when),
       gated: d.no_auto_start === true,

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { StepWarning } from "./events.ts"
 import type { Failure } from "./failure.ts"
-import type { Identity, Origin, RunStatus } from "./state.ts"
+import type { Identity, Origin, RunStatus, StepNote } from "./state.ts"
 
 /** What reaches a run from outside. Time comes beside it, as an argument. */
 export type RunInput =
@@ -20,6 +20,8 @@ export type RunInput =
       readonly payload: Json
       readonly expiresInMs: number | null
     })
+  /** The attempt records something and goes on. */
+  | (Attempt & { readonly type: "StepNoted"; readonly note: StepNote })
   /** The attempt started another run and waits for it. */
   | (Attempt & { readonly type: "ChildStarted"; readonly childRunId: string })
   | {

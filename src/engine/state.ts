@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import { liveBodies } from "./bodies.ts"
-import type { SkipReason } from "./events.ts"
+import type { NoteType, SkipReason } from "./events.ts"
 import type { FailureCode } from "./failure.ts"
 import { type Plan, type Step, takesInputFrom } from "./graph.ts"
 import type { Place } from "./place.ts"
@@ -33,6 +33,10 @@ export interface StepState {
   readonly task: PendingTask | null
   /** What people said to the attempt under way, in order. */
   readonly answers: readonly Answer[]
+  /** What its attempts recorded on their way, in order; gone with the step's end. */
+  readonly notes: readonly StepNote[]
+  /** Characters of all notes, as JSON. */
+  readonly noteChars: number
   /** A person said no: dependents without a condition are blocked (contract G-17). */
   readonly rejected: boolean
   /** What repeats inside, once a loop has started. */
@@ -86,6 +90,14 @@ export interface Answer {
   readonly result: JsonObject
   /** What the person was shown: a word on one thing is none on what an executor would do now instead. */
   readonly asked: Json
+  /** Of the task: which of several questions it answers. */
+  readonly taskType: string
+}
+
+/** What a step keeps of its way while it works through something long, so that no attempt does that part again. */
+export interface StepNote {
+  readonly type: NoteType
+  readonly data: JsonObject
 }
 
 /** What a run was started with. Never changes. */
@@ -185,6 +197,8 @@ export const PENDING: StepState = {
   retryAt: null,
   task: null,
   answers: [],
+  notes: [],
+  noteChars: 0,
   rejected: false,
   loop: null,
   childRunId: null,

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { RETRY_COUNT_MAX, STEP_ID_MAX_CHARS, STEP_TIMEOUT_MAX_S } from "../kernel/limits.ts"
-import { dependenciesOf, topologicalOrder } from "./graph.ts"
+import { dependenciesOf, ON_CRASH, topologicalOrder } from "./graph.ts"
 import type { Issue } from "./issues.ts"
 import type { StepTypes } from "./step-type.ts"
 
@@ -55,6 +55,7 @@ const CONTROLS: readonly Control[] = [
     fits: v => wholeNumber(v, 1, STEP_TIMEOUT_MAX_S),
     expected: `a whole number of seconds from 1 to ${STEP_TIMEOUT_MAX_S}`,
   },
+  { name: "on_crash", fits: v => ON_CRASH.some(one => one === v), expected: ON_CRASH.join(", ") },
   {
     name: "condition",
     fits: v => typeof v === "string" || typeof v === "boolean",

@@ -47,6 +47,10 @@ export const DESCRIPTION_MAX_CHARS = 10_000
 export const STEP_RESULT_MAX_BYTES = 1 * MIB
 /** How often one attempt may ask a person; each answer is handed to it again with the next. */
 export const STEP_QUESTIONS_MAX = 200
+/** What a step may record of its way (`StepJob.record`): how often, how much at a time, and all of it, as JSON. */
+export const STEP_NOTES_MAX = 2_000
+export const STEP_NOTE_MAX_CHARS = 1 * MIB
+export const STEP_NOTES_MAX_CHARS = 8 * MIB
 /** All fields of one step together, with their templates resolved. */
 export const STEP_INPUT_MAX_CHARS = 2 * MIB
 export const RUN_INPUT_MAX_BYTES = 2 * MIB
@@ -112,6 +116,8 @@ export const RETRY_COUNT_MAX = 20
 /** Pause before the n-th retry: 1 s · 2^n ± 20 %, at most this (contract G-9). */
 export const RETRY_BASE_MS = 1_000
 export const RETRY_MAX_MS = 30_000
+/** How long a retry waits because the other side says so (`Retry-After`). */
+export const RETRY_AFTER_MAX_MS = 10 * 60_000
 
 /** JSON text that `json.decode` and `json.encode` take and give. */
 export const LUA_JSON_MAX_BYTES = 4 * MIB

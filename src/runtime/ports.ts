@@ -1,7 +1,7 @@
 import type { RunEvent, StepWarning } from "../engine/events.ts"
 import type { Failure } from "../engine/failure.ts"
-import type { Plan } from "../engine/graph.ts"
-import type { Answer, Identity, Origin, RunFacts, RunStatus } from "../engine/state.ts"
+import type { OnCrash, Plan } from "../engine/graph.ts"
+import type { Answer, Identity, Origin, RunFacts, RunStatus, StepNote } from "../engine/state.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 
 /** One attempt of one step, handed to the world outside. */
@@ -35,6 +35,24 @@ export interface StepJob {
   readonly timeoutMs: number | null
   /** What people said to what this attempt asked so far, in order; a new attempt begins without. */
   readonly answers: readonly Answer[]
+  /**
+   * True when a recovery handed the attempt over: another boot was given it, or this one before it lost the run, and nobody knows
+   * how far that came. What the workflow wants then is `onCrash`.
+   */
+  readonly resumed: boolean
+  readonly onCrash: OnCrash
+  /**
+   * What the step recorded so far, in order: this attempt before a crash or before a question, and the attempts before it. Only a
+   * step that is entered again, or begun anew by its loop, begins without.
+   */
+  readonly notes: readonly StepNote[]
+  /**
+   * Writes down something that no later attempt shall do again. Resolves when it is on disk; rejects with `AttemptOver`, which an
+   * executor may throw on, when the attempt is not wanted any more: then make no further call. Several may be under way at once;
+   * the order is that of their commits. Its `data` is the event's, beside `attempt` and `index`, which it must not
+   * have itself. What is too large, or too often, fails the step.
+   */
+  record(note: StepNote): Promise<void>
   /** Shows whoever watches the run now how far the attempt is; too much in a short time is left out, but for the last of it. */
   progress(data: JsonObject): void
 }
@@ -62,7 +80,14 @@ export interface Ask {
  * Aborted by `signal` on stop, failure of the run, or time-out.
  */
 export interface StepExecutor {
+  /** It looks at `job.resumed` itself. Of the others, those that say `on_crash: ask` or `fail` are not executed again just so. */
+  readonly resumes?: true
   execute(job: StepJob, signal: AbortSignal): Promise<StepOutcome>
+}
+
+/** Nobody waits any more for what the attempt does: it was stopped, or the run was lost, or the process ends. */
+export class AttemptOver extends Error {
+  override readonly name = "AttemptOver"
 }
 
 export type StepExecutors = ReadonlyMap<string, StepExecutor>

@@ -92,7 +92,7 @@ export class Runs {
     const active = new ActiveRun(run, state)
     active.header = changes.header
     this.#active.set(run.facts.runId, Promise.resolve(active))
-    this.#obey(active, null, state)
+    this.#obey(active, before, state)
     this.#restIfIdle(active)
     return state
   }
@@ -107,10 +107,7 @@ export class Runs {
       if (run.mailbox.length >= this.#limits.mailbox) {
         throw tooMany("too many requests wait for this run; try again in a moment", "RUN_BUSY", 1)
       }
-      return await new Promise((resolve, reject) => {
-        run.mailbox.push({ input, resolve, reject })
-        void this.#pump(run)
-      })
+      return await this.#deliver(run, input)
     }
   }
 
@@ -206,6 +203,15 @@ export class Runs {
     }
   }
 
+  /** For whoever waits for what becomes of it. */
+  async #deliver(run: ActiveRun, input: RunInput): Promise<Outcome> {
+    if (run.rested) throw new RunLost("the run has left memory")
+    return await new Promise((resolve, reject) => {
+      run.mailbox.push({ input, resolve, reject })
+      void this.#pump(run)
+    })
+  }
+
   /** An input that nobody waits for. */
   #post(run: ActiveRun, input: RunInput): void {
     run.mailbox.push({ input, resolve: () => {}, reject: () => {} })
@@ -277,7 +283,7 @@ export class Runs {
   }
 
   /**
-   * Nothing was committed. On a full disk the answers of steps are kept and tried again; whoever waits is told. Anything
+   * Nothing was committed. On a full disk what steps say is kept and tried again; whoever else waits is told. Anything
    * else: forget what is in memory, for the journal is what counts, and go on from there if the run is still ours.
    */
   #onFailure(run: ActiveRun, letters: readonly Letter[], failure: unknown): void {
@@ -286,12 +292,13 @@ export class Runs {
         code: "DISK_FULL",
         retryAfterS: 5,
       })
-      for (const letter of letters) letter.reject(error)
       const kept = letters.filter(l => isAttemptsAnswer(l.input))
+      for (const letter of letters) if (!kept.includes(letter)) letter.reject(error)
       run.held += kept.length
       setTimeout(() => {
         run.held -= kept.length
-        run.mailbox.unshift(...kept)
+        if (run.rested) for (const letter of kept) letter.reject(failure)
+        else run.mailbox.unshift(...kept)
         void this.#pump(run)
       }, TRY_AGAIN_MS)
       return
@@ -373,6 +380,7 @@ export class Runs {
     const { runId, workflowId, version } = run.run.facts
     worker.execute(run, order, {
       answer: input => this.#post(run, input),
+      record: async input => (await this.#deliver(run, input)).accepted,
       isWatched: () => feed.isWatched(workflowId),
       progress: ({ stepId, item }, data) =>
         feed.tell({ runId, workflowId, version, seq: run.state.seq, at: clock.now(), stepId, item, data }),
@@ -428,9 +436,17 @@ export class Runs {
   }
 }
 
+const FROM_ATTEMPTS: ReadonlySet<RunInput["type"]> = new Set([
+  "StepSucceeded",
+  "StepErrored",
+  "StepAsked",
+  "StepNoted",
+  "ChildStarted",
+])
+
 /** What nobody would say again: an attempt's answer, which the child run it started is, too. */
 function isAttemptsAnswer({ type }: RunInput): boolean {
-  return type === "StepSucceeded" || type === "StepErrored" || type === "StepAsked" || type === "ChildStarted"
+  return FROM_ATTEMPTS.has(type)
 }
 
 function tooMany(sentence: string, code: string, retryAfterS: number): AppError {

@@ -2,12 +2,13 @@ import type { Execute } from "../engine/commands.ts"
 import type { Attempt, RunInput } from "../engine/inputs.ts"
 import { type Place, stateAt, stepAt } from "../engine/place.ts"
 import { scriptScope } from "../engine/scope.ts"
-import type { RunState } from "../engine/state.ts"
-import { messageOf } from "../kernel/errors.ts"
+import type { RunState, StepNote } from "../engine/state.ts"
+import { assert, messageOf } from "../kernel/errors.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 import { STEP_RESULT_MAX_BYTES } from "../kernel/limits.ts"
 import { type ActiveRun, placeKey } from "./active-run.ts"
-import type { StepExecutors, StepJob, StepOutcome } from "./ports.ts"
+import { ownAnswers, stopInterrupted } from "./interrupted.ts"
+import { AttemptOver, type StepExecutors, type StepJob, type StepOutcome } from "./ports.ts"
 import { ProgressGate } from "./progress-gate.ts"
 
 /** Bytes of a cut result that are still shown. */
@@ -16,6 +17,8 @@ const PREVIEW_BYTES = 64 * 1024
 /** Who ordered an attempt. */
 export interface AttemptHost {
   answer(input: RunInput): void
+  /** True when the input decided something, and that is on disk. Rejects when the run was lost. */
+  record(input: RunInput): Promise<boolean>
   /** Whether somebody would see its progress. */
   isWatched(): boolean
   progress(who: Attempt, data: JsonObject): void
@@ -35,7 +38,7 @@ export class Worker {
 
   /** `host` hears what becomes of the attempt, and before that how far it is. */
   execute(run: ActiveRun, order: Execute, host: AttemptHost): void {
-    const { place, attempt, round, answers } = order
+    const { place, attempt, round, answers, resumed } = order
     const abort = new AbortController()
     const key = placeKey(place)
     run.executing.set(key, abort)
@@ -47,7 +50,14 @@ export class Worker {
     const show = (data: JsonObject) => {
       if (host.isWatched()) progress.show(data)
     }
-    this.#attempt(run, place, who, abort.signal, show)
+    const isWanted = () => !this.#abandoned && run.executing.get(key) === abort
+    const record = (note: StepNote) => {
+      const recording = recordedBy(who, note, isWanted, host)
+      // Who does not look at it must not end the process.
+      recording.catch(() => {})
+      return recording
+    }
+    this.#attempt(run, place, who, abort.signal, { resumed, progress: show, record })
       .catch(error => this.#unexpected(run, who, error))
       .then(outcome => {
         progress.end()
@@ -79,7 +89,7 @@ export class Worker {
     place: Place,
     who: Attempt,
     signal: AbortSignal,
-    progress: StepJob["progress"],
+    more: Pick<StepJob, "resumed" | "progress" | "record">,
   ): Promise<StepOutcome> {
     const { state } = run
     const step = stepAt(state, place)
@@ -89,6 +99,7 @@ export class Worker {
       return { ok: false, failure: { code: "DEPENDENCY_UNAVAILABLE", message, retryable: false } }
     }
     const { runId, tenantId, projectId, workflowId, version, userId, parent } = state.facts
+    const { input = null, answers = [], notes = [] } = stateAt(state, place) ?? {}
     const job: StepJob = {
       ...{ runId, tenantId, projectId, workflowId, version, userId },
       depth: parent?.depth ?? 0,
@@ -97,21 +108,40 @@ export class Worker {
       stepType: step.type.type,
       attempt: who.attempt,
       idempotencyKey: idempotencyKey(state, place, who),
-      config: stateAt(state, place)?.input ?? {},
+      config: input ?? {},
       scope: () => scriptScope(state, place),
       timeoutMs: step.timeoutMs,
-      answers: stateAt(state, place)?.answers ?? [],
-      progress,
+      answers: ownAnswers(answers),
+      onCrash: step.onCrash,
+      notes,
+      ...more,
     }
+    const stop = executor.resumes ? null : stopInterrupted(job, step.onCrash, answers)
+    if (stop) return stop
     return await executor.execute(job, signal)
   }
 
   /** An executor that throws is our mistake; the run gets an answer all the same. */
   #unexpected(run: ActiveRun, { stepId }: Attempt, error: unknown): StepOutcome {
-    this.log.error({ run_id: run.run.facts.runId, step_id: stepId, error: messageOf(error) }, "a step's executor threw")
+    // It was told that nobody waits for it; what is said here is not heard.
+    if (!(error instanceof AttemptOver))
+      this.log.error({ run_id: run.run.facts.runId, step_id: stepId, error: messageOf(error) }, "a step's executor threw")
     const message = "the step could not be run because of an internal error; the log has it"
     return { ok: false, failure: { code: "INTERNAL_ERROR", message, retryable: true } }
   }
+}
+
+async function recordedBy(who: Attempt, note: StepNote, isWanted: () => boolean, host: AttemptHost): Promise<void> {
+  const input: RunInput = { ...who, type: "StepNoted", note: copyOf(note) }
+  const accepted = isWanted() && (await host.record(input).catch(() => false))
+  // A stop that shared its commit has called it off by now.
+  if (!accepted || !isWanted()) throw new AttemptOver(`attempt ${who.attempt} of ${who.stepId} is not wanted any more`)
+}
+
+/** As it is now, for whoever goes on writing in it. */
+function copyOf({ type, data }: StepNote): StepNote {
+  assert(!("attempt" in data || "index" in data), "a note does not say its attempt and index itself")
+  return { type, data: JSON.parse(JSON.stringify(data)) as JsonObject }
 }
 
 /** The same on every attempt of the step, and of the loop around it; a step that was entered again is another call. */

@@ -74,10 +74,10 @@ describe("a step that asks in the middle of an attempt", () => {
     })
     expect(stepOf(decision.state, "a")).toMatchObject({
       ...{ status: "running", attempt: 1, rejected: false },
-      answers: [{ approved: false, result: { why: "too risky" }, asked: { title: "Really?" } }],
+      answers: [{ approved: false, result: { why: "too risky" }, asked: { title: "Really?" }, taskType: "confirmation" }],
     })
     expect(commands(run, decision.state)).toEqual([
-      { type: "execute", place: { within: null, index: 0 }, attempt: 1, round: 0, answers: 1 },
+      { type: "execute", place: { within: null, index: 0 }, attempt: 1, round: 0, answers: 1, resumed: false },
     ])
     expect(told(when(decision.state, knowing(1, succeeded("a"))))).toEqual(["step_completed a", "step_started b"])
   })
@@ -92,8 +92,8 @@ describe("a step that asks in the middle of an attempt", () => {
     )
 
     expect(stepOf(run, "a").answers).toEqual([
-      { approved: true, result: { n: 1 }, asked: { title: "first" } },
-      { approved: false, result: { n: 2 }, asked: { title: "second" } },
+      { approved: true, result: { n: 1 }, asked: { title: "first" }, taskType: "confirmation" },
+      { approved: false, result: { n: 2 }, asked: { title: "second" }, taskType: "confirmation" },
     ])
     expect(commands(null, run)).toMatchObject([{ type: "execute", attempt: 1, answers: 2 }])
     expect(told(when(run, knowing(2, succeeded("a"))))).toEqual(["step_completed a", "state_changed completed"])

@@ -212,12 +212,12 @@ describe("a hand-over", () => {
 
     expect(commands(run, next)).toEqual([
       { type: "cancel", place: { within: null, index: 0 } },
-      { type: "execute", place: { within: null, index: 1 }, attempt: 1, round: 0, answers: 0 },
+      { type: "execute", place: { within: null, index: 1 }, attempt: 1, round: 0, answers: 0, resumed: false },
     ])
     const again = after(next, succeeded("b", handsTo("b")))
     expect(commands(next, again)).toEqual([
       { type: "cancel", place: { within: null, index: 1 } },
-      { type: "execute", place: { within: null, index: 1 }, attempt: 1, round: 1, answers: 0 },
+      { type: "execute", place: { within: null, index: 1 }, attempt: 1, round: 1, answers: 0, resumed: false },
     ])
   })
 

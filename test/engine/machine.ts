@@ -227,6 +227,18 @@ export const asked = (stepId: string, more: Partial<Extract<RunInput, { type: "S
   ...more,
 })
 
+/** What an attempt records of its way; of an inner step by its path and item. */
+export const noted = (
+  stepId: string,
+  data: JsonObject = {},
+  more: Partial<Extract<RunInput, { type: "StepNoted" }>> = {},
+): RunInput => ({
+  type: "StepNoted",
+  ...{ stepId, item: null, attempt: 1, round: 0, answers: 0 },
+  note: { type: "agent_turn_tool_round", data },
+  ...more,
+})
+
 /** An attempt's answer when it went out with so many answers of people. */
 export const knowing = <T extends RunInput>(answers: number, input: T): T => ({ ...input, answers })
 

@@ -64,6 +64,7 @@ export function isOwed(state: RunState, input: RunInput): boolean {
     case "StepSucceeded":
     case "StepErrored":
     case "StepAsked":
+    case "StepNoted":
     case "ChildStarted":
       return workUnderWay(state).some(
         w =>
@@ -133,6 +134,9 @@ function checkWaiting(state: RunState, { path, type }: Step, s: StepState): void
   check(s.status !== "waiting" || s.task !== null || (isHeld(state) && type.runs === "outside"), `${path} waits for nobody`)
   const goesOn = s.status === "running" || s.status === "waiting"
   check(s.answers.length === 0 || (goesOn && s.retryAt === null), `${path} is ${s.status} and keeps its answers`)
+  check(s.notes.length === 0 || goesOn, `${path} is ${s.status} and keeps its notes`)
+  const chars = s.notes.reduce((sum, note) => sum + JSON.stringify(note.data).length, 0)
+  check(s.noteChars === chars, `noteChars is miscounted in ${path}`)
 }
 
 function checkLoop(state: RunState, index: number, { loop, status }: StepState): void {

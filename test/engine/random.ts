@@ -1,3 +1,4 @@
+import { NOTE_TYPES } from "../../src/engine/events.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { pendingTasks, type RunState } from "../../src/engine/state.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
@@ -9,6 +10,7 @@ import {
   clock,
   each,
   gated,
+  noted,
   pause,
   person,
   repeat,
@@ -74,6 +76,7 @@ function randomStep(random: Random, earlier: readonly string[], episodic: boolea
   const controls: JsonObject = {
     ...(random.chance(0.1) && { enabled: false }),
     ...(random.chance(0.25) && { condition: randomCondition(random, before) }),
+    ...(random.chance(0.15) && { on_crash: random.pick(["retry", "ask", "fail"]) ?? "retry" }),
     ...(random.chance(0.1) && { skip_when: randomCondition(random, before) }),
     ...(episodic && random.chance(0.1) && { terminal: true }),
     ...(episodic && random.chance(0.1) && { no_auto_start: true }),
@@ -136,6 +139,7 @@ function randomBody(random: Random, path: string): Steps {
         type: random.pick(["mcp_call", "mcp_call", "agent_call", "workflow_call"])!,
         depends_on: declared ? ids.slice(0, i).filter(() => random.chance(0.4)) : [],
         retry_count: random.below(2),
+        ...(random.chance(0.15) && { on_crash: random.pick(["ask", "fail"]) ?? "ask" }),
         ...limit(random, "timeout_s"),
         ...(random.chance(0.15) && { enabled: false }),
         ...(random.chance(0.2) && { condition: random.chance(0.5) ? random.chance(0.5) : `{{${path}}}` }),
@@ -191,6 +195,7 @@ export function randomInput(random: Random, state: RunState, host: Host): RunInp
 function randomAnswer(random: Random, state: RunState, attempt: Ordered, host: Host): RunInput {
   const { type, ...of } = attempt
   if (type === "workflow_call" && random.chance(0.7)) return { type: "ChildStarted", ...of, childRunId: host.newChild() }
+  if (random.chance(0.2)) return randomNote(random, of)
   if (random.chance(0.25)) return failure(random, of)
   if (random.chance(0.2))
     return asked(of.stepId, {
@@ -199,6 +204,11 @@ function randomAnswer(random: Random, state: RunState, attempt: Ordered, host: H
       expiresInMs: random.chance(0.3) ? random.below(20_000) : null,
     })
   return { type: "StepSucceeded", ...of, result: randomResult(random, state, type) }
+}
+
+function randomNote(random: Random, of: Omit<Ordered, "type">): RunInput {
+  const data = random.pick<JsonObject>([{}, { n: random.below(100) }, { tool: "rm", result: { ok: true } }]) ?? {}
+  return noted(of.stepId, data, { ...of, note: { type: random.pick(NOTE_TYPES) ?? "agent_turn_tool_round", data } })
 }
 
 function randomResult(random: Random, state: RunState, type: string): Json {
@@ -215,7 +225,10 @@ function randomResult(random: Random, state: RunState, type: string): Json {
 const failure = (random: Random, of: Omit<Ordered, "type">): RunInput => ({
   type: "StepErrored",
   ...of,
-  failure: { code: "MCP_TOOL_FAILED", message: "no route", retryable: random.chance(0.85) },
+  failure: {
+    ...{ code: "MCP_TOOL_FAILED", message: "no route", retryable: random.chance(0.85) },
+    ...(random.chance(0.1) && { retryAfterMs: random.below(60_000) }),
+  },
   jitter: random.next(),
 })
 

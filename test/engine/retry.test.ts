@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { retryDelay } from "../../src/engine/fail.ts"
 import { wakeAt } from "../../src/engine/state.ts"
+import { RETRY_AFTER_MAX_MS } from "../../src/kernel/limits.ts"
 import {
   after,
   at,
@@ -134,4 +135,33 @@ test("a retry that is not due at the resume keeps its time", () => {
 
   expect(told(resumed)).toEqual(["state_changed running"])
   expect(wakeAt(resumed.state, STALL)).toBe(at(1))
+})
+
+test("a retry waits for as long as the other side wants to be left alone, spread upwards", () => {
+  const decision = when(twice(), errored("a", 1, { retryAfterMs: 20_000 }, 0))
+
+  expect(eventOf(decision, "step_retry_scheduled").data).toMatchObject({ retry_at: at(20), retry_after_ms: 20_000 })
+  expect(wakeAt(decision.state, STALL)).toBe(at(20))
+  const spread = when(twice(), errored("a", 1, { retryAfterMs: 20_000 }, 0.5))
+  expect(eventOf(spread, "step_retry_scheduled").data.retry_at).toBe(at(22))
+})
+
+test("a wish that is shorter than the usual pause does not shorten it", () => {
+  const decision = when(twice(), errored("a", 1, { retryAfterMs: 10 }))
+
+  expect(eventOf(decision, "step_retry_scheduled").data).toMatchObject({ retry_at: at(1), retry_after_ms: 10 })
+})
+
+test("nobody is waited for longer than ten minutes, and nonsense is no wish", () => {
+  for (const retryAfterMs of [1e12, Number.POSITIVE_INFINITY]) {
+    const { data } = eventOf(when(twice(), errored("a", 1, { retryAfterMs }, 0)), "step_retry_scheduled")
+    expect(data).toMatchObject({ retry_at: at(RETRY_AFTER_MAX_MS / 1000), retry_after_ms: RETRY_AFTER_MAX_MS })
+  }
+  for (const retryAfterMs of [-5, 0, Number.NaN]) {
+    const { data } = eventOf(when(twice(), errored("a", 1, { retryAfterMs })), "step_retry_scheduled")
+    expect(data).not.toHaveProperty("retry_after_ms")
+    expect(data.retry_at).toBe(at(1))
+  }
+  const { data } = eventOf(when(twice(), errored("a", 1, { retryAfterMs: 2_000.4 }, 0)), "step_retry_scheduled")
+  expect(data.retry_at).toBe(at(2.001))
 })

@@ -114,6 +114,7 @@ function shapeOf(states: readonly RunState[]): Record<string, readonly string[]>
     body: namesOf(bodies),
     task: namesOf(tasks),
     answer: namesOf(steps.flatMap(s => s.answers)),
+    note: namesOf(steps.flatMap(s => s.notes)),
     episode: namesOf(states.flatMap(s => (s.episode ? [s.episode] : []))),
   }
 }

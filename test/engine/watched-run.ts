@@ -1,10 +1,10 @@
 import { commands, type Execute } from "../../src/engine/commands.ts"
 import { decide } from "../../src/engine/decide.ts"
-import type { RunEvent } from "../../src/engine/events.ts"
+import { NOTE_TYPES, type RunEvent, type StepNoteEvent } from "../../src/engine/events.ts"
 import { evolve } from "../../src/engine/evolve.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
-import { type Answer, isFinal, isHeld, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { type Answer, isFinal, isHeld, pendingTasks, type RunState, type StepNote, wakeAt } from "../../src/engine/state.ts"
 import type { Json } from "../../src/kernel/json.ts"
 import { answered, at, childEnded, clock, created, resume, STALL, start, stopNow, summary } from "./machine.ts"
 import {
@@ -41,7 +41,9 @@ export class WatchedRun {
   /** What people said to the last attempt of each step. */
   readonly told = new Map<string, readonly Answer[]>()
   /** What people were shown, by task. */
-  readonly questions = new Map<string, Json>()
+  readonly questions = new Map<string, { readonly asked: Json; readonly taskType: string }>()
+  /** What each step under way recorded since it began from the start. */
+  readonly noted = new Map<string, readonly StepNote[]>()
   children = 0
   now = at(0)
 
@@ -159,6 +161,7 @@ export class WatchedRun {
     if (event.type === "step_started") checkStart(folded, event)
     this.checkOutcome(event)
     this.checkTask(event)
+    this.hearNote(event)
     this.journal.push({ event, at: this.now })
     this.folded = evolve(folded, event, this.now)
   }
@@ -181,19 +184,36 @@ export class WatchedRun {
   checkTask(event: RunEvent): void {
     if (event.type === "human_task_created") {
       this.outcome(`task ${event.data.task_id}`)
-      this.questions.set(event.data.task_id, event.data.task_payload)
+      this.questions.set(event.data.task_id, { asked: event.data.task_payload, taskType: event.data.task_type })
     }
     if (!("stepId" in event)) return
     const place = `${event.stepId}[${event.data.index}]`
     if (event.type === "step_started") this.told.set(place, [])
     if (event.type !== "human_task_completed" || event.data.result === undefined) return
     const { approved, result, task_id } = event.data
-    this.told.set(place, [...this.told.get(place)!, { approved, result, asked: this.questions.get(task_id)! }])
+    this.told.set(place, [...this.told.get(place)!, { approved, result, ...this.questions.get(task_id)! }])
+  }
+
+  /** A step keeps what it recorded until it ends; a loop that begins anew begins its items from nothing. */
+  hearNote(event: RunEvent): void {
+    if (!("stepId" in event)) return
+    const place = `${event.stepId}[${event.data.index}]`
+    if (isNote(event)) {
+      const { attempt, index, ...data } = event.data
+      const of = workUnderWay(this.folded).find(w => w.stepId === event.stepId && w.item === (index ?? null))
+      check(of?.attempt === attempt, `${summary(event)} of what is not under way`)
+      this.noted.set(place, [...(this.noted.get(place) ?? []), { type: event.type, data }])
+    } else if (ENDS.has(event.type)) this.noted.delete(place)
+    else if (event.type === "step_started") {
+      for (const name of this.noted.keys()) if (name.startsWith(`${event.stepId}#body#`)) this.noted.delete(name)
+    }
   }
 
   checkAnswers(): void {
     for (const { stepId, item } of workUnderWay(this.state)) {
-      const { answers } = stateAt(this.state, placeOf(this.state.plan, stepId, item)!)!
+      const { answers, notes } = stateAt(this.state, placeOf(this.state.plan, stepId, item)!)!
+      const noted = this.noted.get(`${stepId}[${item ?? undefined}]`) ?? []
+      check(Bun.deepEquals(notes, noted), `${stepId} recorded ${JSON.stringify(noted)}, and keeps ${JSON.stringify(notes)}`)
       check(Bun.deepEquals(answers, this.told.get(`${stepId}[${item ?? undefined}]`)), `${stepId} was told something else`)
     }
   }
@@ -258,6 +278,10 @@ export class WatchedRun {
     return [JSON.stringify(this.steps), ...this.inputs, "", ...this.journal.map(e => summary(e.event))].join("\n")
   }
 }
+
+const isNote = (event: RunEvent): event is StepNoteEvent => NOTE_TYPES.some(type => type === event.type)
+
+const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["step_completed", "step_failed", "step_cancelled"])
 
 const nameOf = ({ within, index }: Place) => (within ? `${within.parent}[${within.item}].${index}` : `${index}`)
 

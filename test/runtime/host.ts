@@ -34,14 +34,15 @@ export function boot(
     snapshotEvery = SNAPSHOT_EVERY_EVENTS,
     leases,
     limits,
-  }: { snapshotEvery?: number; leases?: Leases; limits?: RunsDeps["limits"] } = {},
+    resumes,
+  }: { snapshotEvery?: number; leases?: Leases; limits?: RunsDeps["limits"]; resumes?: true } = {},
 ) {
   const attempts: Attempt[] = []
   const logged: object[] = []
   const log = { error: (fields: object) => void logged.push(fields), warn: (fields: object) => void logged.push(fields) }
   const execute = (job: StepJob, signal: AbortSignal) =>
     new Promise<StepOutcome>((answer, fail) => void attempts.push({ job, signal, answer, fail }))
-  const worker = new Worker(new Map([["work", { execute }]]), () => 0.5, log)
+  const worker = new Worker(new Map([["work", { execute, ...(resumes && { resumes }) }]]), () => 0.5, log)
   const planOf = async (workflowId: string) => {
     const graph = plans.get(workflowId)
     if (!graph) throw new Error("the plan cannot be read")

@@ -670,14 +670,16 @@ for (const dialect of dialects) {
         const [first, second] = await eventually(() => (h.attempts.length === 2 ? h.attempts : null))
         expect(first!.job.answers).toEqual([])
         expect(second!.job).toMatchObject({ attempt: 1, idempotencyKey: first!.job.idempotencyKey })
-        expect(second!.job.answers).toEqual([{ approved: false, result: { why: "no" }, asked: { tool: "rm" } }])
+        expect(second!.job.answers).toEqual([
+          { approved: false, result: { why: "no" }, asked: { tool: "rm" }, taskType: "confirmation" },
+        ])
         second!.answer(question())
         await eventually(async () => (await tasks(runId)).length === 2)
         await h.runs.send(runId, answer("a|1.2", true))
         const third = await eventually(() => h.attempts[2])
         expect(third.job.answers).toEqual([
-          { approved: false, result: { why: "no" }, asked: { tool: "rm" } },
-          { approved: true, result: {}, asked: { tool: "rm" } },
+          { approved: false, result: { why: "no" }, asked: { tool: "rm" }, taskType: "confirmation" },
+          { approved: true, result: {}, asked: { tool: "rm" }, taskType: "confirmation" },
         ])
         third.answer(done({ ok: true }))
         await eventually(async () => (await row(runId)).status === "completed")
@@ -696,7 +698,10 @@ for (const dialect of dialects) {
         expect(await second.runs.recover()).toBe(1)
         const a = await second.attemptOf("a")
         const b = await second.attemptOf("b")
-        expect([a.job.answers, b.job.answers]).toEqual([[{ approved: true, result: { n: 1 }, asked: { tool: "rm" } }], []])
+        expect([a.job.answers, b.job.answers]).toEqual([
+          [{ approved: true, result: { n: 1 }, asked: { tool: "rm" }, taskType: "confirmation" }],
+          [],
+        ])
         a.answer(done())
         b.answer(question())
         await eventually(async () => (await tasks(runId)).length === 2)
@@ -719,7 +724,7 @@ for (const dialect of dialects) {
         const later = host()
         await later.runs.recover()
         expect((await later.attemptOf("loop#body#do")).job.answers).toEqual([
-          { approved: true, result: { text }, asked: { tool: "rm" } },
+          { approved: true, result: { text }, asked: { tool: "rm" }, taskType: "confirmation" },
         ])
       })
 

@@ -10,6 +10,7 @@ export interface Fault {
 }
 
 const RUNS = "src/runtime/runs.ts"
+const INTERRUPTED = "src/runtime/interrupted.ts"
 const WORKER = "src/runtime/worker.ts"
 const CHANGES = "src/runtime/changes.ts"
 const COMMIT = "      const failure = await this.#append("
@@ -62,10 +63,50 @@ export const FAULTS: readonly Fault[] = [
     to: "",
   },
   { name: "answers dropped on a full disk", file: RUNS, from: "run.mailbox.unshift(...kept)", to: "" },
-  { name: "a started child dropped on a full disk", file: RUNS, from: ' || type === "ChildStarted"', to: "" },
-  { name: "a question dropped on a full disk", file: RUNS, from: ' || type === "StepAsked"', to: "" },
+  { name: "a started child dropped on a full disk", file: RUNS, from: '  "ChildStarted",\n', to: "" },
+  { name: "a question dropped on a full disk", file: RUNS, from: '  "StepAsked",\n', to: "" },
+  { name: "a note dropped on a full disk", file: RUNS, from: '  "StepNoted",\n', to: "" },
+  {
+    name: "whoever is tried again is refused as well",
+    file: RUNS,
+    from: "if (!kept.includes(letter)) letter.reject(error)",
+    to: "letter.reject(error)",
+  },
+  {
+    name: "what is held for a run that is lost is never answered",
+    file: RUNS,
+    from: "if (run.rested) for (const letter of kept) letter.reject(failure)\n        else run",
+    to: "run",
+  },
+  {
+    name: "a note answered before its commit",
+    file: WORKER,
+    from: "(await host.record(input).catch(() => false))",
+    to: "(await Promise.race([host.record(input).catch(() => false), true]))",
+  },
+  { name: "who was stopped may go on", file: WORKER, from: "if (!accepted || !isWanted()) throw", to: "if (!accepted) throw" },
+  { name: "notes not handed over", file: WORKER, from: "      notes,\n", to: "      notes: [],\n" },
+  {
+    name: "a crash that nobody looks at",
+    file: WORKER,
+    from: "executor.resumes ? null : stopInterrupted",
+    to: "executor ? null : stopInterrupted",
+  },
+  { name: "a no is run again", file: INTERRUPTED, from: "INTERRUPTED_TASK && !last.approved", to: "INTERRUPTED_TASK && false" },
+  {
+    name: "a yes counts for every crash behind it",
+    file: INTERRUPTED,
+    from: "if (!job.resumed || onCrash",
+    to: "if (!job.resumed || last?.approved || onCrash",
+  },
+  {
+    name: "an executor hears what it did not ask",
+    file: INTERRUPTED,
+    from: "told.filter(({ taskType }) => taskType !== INTERRUPTED_TASK)",
+    to: "told",
+  },
   { name: "who was answered does not go on", file: RUNS, from: "order.answers}`", to: "order.answers * 0}`" },
-  { name: "answers not handed over", file: WORKER, from: "answers: stateAt(state, place)?.answers ?? []", to: "answers: []" },
+  { name: "answers not handed over", file: WORKER, from: "answers: ownAnswers(answers)", to: "answers: []" },
   {
     name: "a task that expired is said to be cancelled",
     file: CHANGES,

@@ -1,18 +1,21 @@
 import type { Execute } from "../../src/engine/commands.ts"
 import type { RunInput } from "../../src/engine/inputs.ts"
 import { type Place, placeOf, stateAt, stepAt } from "../../src/engine/place.ts"
-import { isFinal, type RunFacts } from "../../src/engine/state.ts"
+import { isFinal, type RunFacts, type StepNote } from "../../src/engine/state.ts"
 import { AppError, messageOf } from "../../src/kernel/errors.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
 import { type ActiveRun, placeKey } from "../../src/runtime/active-run.ts"
 import { type Committed, EventFeed, type StepProgress } from "../../src/runtime/feed.ts"
+import { INTERRUPTED_TASK } from "../../src/runtime/interrupted.ts"
 import { createLease } from "../../src/runtime/loops/lease.ts"
 import { createWake } from "../../src/runtime/loops/wake.ts"
 import {
+  AttemptOver,
   type Journal,
   type Leases,
   RunExists,
   RunLost,
+  type StepExecutor,
   type StepExecutors,
   type StepJob,
   type StepOutcome,
@@ -22,6 +25,7 @@ import { type AttemptHost, Worker } from "../../src/runtime/worker.ts"
 import { type ChildStart, createWorkflowCallExecutor } from "../../src/steps/workflow_call/execute.ts"
 import { isOwed } from "../engine/promises.ts"
 import type { MemoryJournal } from "./memory-journal.ts"
+import { ended, type RoundCall, type Rounds, whatIsMissing, workInRounds } from "./rounds.ts"
 import type { Workflow } from "./workflows.ts"
 import type { World } from "./world.ts"
 
@@ -34,10 +38,13 @@ export interface Attempt {
   readonly fail: (error: unknown) => void
   /** Does what the step's real executor does; null where the world outside decides. */
   readonly call: (() => void) | null
+  /** The call of a turn that is under way here; null for what ends the attempt. */
+  readonly inRound: RoundCall | null
 }
 
 /** What the runtime's worker was told to do. */
 interface Order {
+  readonly resumed: boolean
   readonly run: ActiveRun
   readonly place: Place
   readonly attempt: number
@@ -52,6 +59,8 @@ export interface Calls {
   /** What is called → its idempotency key, and back. */
   readonly keys: Map<string, string>
   readonly calls: Map<string, string>
+  /** Every order there was. */
+  readonly ordered: Set<string>
   readonly past: {
     stepId: string
     item: number | null
@@ -65,7 +74,9 @@ export interface Calls {
 
 /** Few, so that most lives have some. */
 const SNAPSHOT_EVERY = 6
-const OUTSIDE = ["work", "mcp_call", "agent_call", "lua_script"]
+const OUTSIDE = ["work", "mcp_call", "lua_script"]
+/** What turns are like here; most are over at once. */
+const TURNS: readonly Rounds[] = [[], [], [0], [2], [1, 2], [3, 0, 1]]
 
 /** One start of the process: the real runtime, with a spy at each of its doors. */
 export class SimBoot {
@@ -74,6 +85,8 @@ export class SimBoot {
   attempts: Attempt[] = []
   /** Calls from outside that were not answered yet. */
   calling = 0
+  /** What steps recorded and was not answered yet. */
+  recording = 0
   waking = false
   leasing = false
   /** Runs were taken over: requests may come. */
@@ -321,6 +334,7 @@ export class SimBoot {
   }
 
   #spiedWorker(log: { error(fields: object, message: string): void }): Worker {
+    // The executor is called while the worker is.
     let order: Order | null = null
     const before = (run: ActiveRun, execute: Execute) => {
       order = { ...execute, run, call: this.#ordered(run, execute) }
@@ -334,16 +348,18 @@ export class SimBoot {
     const { random } = this.world
     const real = createWorkflowCallExecutor(start => this.#startChild(start))
     const outside = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, order!, null)
+    const turn = (job: StepJob, signal: AbortSignal) => this.#turn(job, signal, order!)
     const child = (job: StepJob, signal: AbortSignal) => this.#outside(job, signal, order!, () => real.execute(job, signal))
-    const executors: StepExecutors = new Map([
+    const executors: StepExecutors = new Map<string, StepExecutor>([
       ...OUTSIDE.map(type => [type, { execute: outside }] as const),
-      ["workflow_call", { execute: child }],
+      ["agent_call", { execute: turn, resumes: true }],
+      ["workflow_call", { execute: child, resumes: true }],
     ])
     return new SpiedWorker(executors, () => random.next(), log)
   }
 
   /** What an order calls, whatever attempt it is. */
-  #ordered(run: ActiveRun, { place, attempt, round, answers }: Execute): string {
+  #ordered(run: ActiveRun, { place, attempt, round, answers, resumed }: Execute): string {
     const { world } = this
     const { runId } = run.run.facts
     const stored = this.disk.runs.get(runId)
@@ -369,6 +385,14 @@ export class SimBoot {
     this.#executed.set(runId, executed)
     world.holds(!executed.has(name), () => `${what} executed twice by one boot`)
     executed.add(name)
+    const { ordered } = this.calls
+    const everywhere = `${runId} ${name} ${outer.attempt}`
+    // A zombie may hear so late of what it began itself that others have taken it over.
+    world.holds(
+      world.zombies || resumed || !ordered.has(everywhere),
+      () => `${what} was begun before, and is not said to be resumed`,
+    )
+    ordered.add(everywhere)
     this.#seen.set(run, null)
     const item = place.within?.item ?? null
     if (type.type !== "workflow_call")
@@ -379,6 +403,7 @@ export class SimBoot {
   #outside(job: StepJob, signal: AbortSignal, order: Order, execute: (() => Promise<StepOutcome>) | null): Promise<StepOutcome> {
     const { keys, calls } = this.calls
     const { call } = order
+    this.#checkCrash(job, order)
     const key = keys.get(call) ?? job.idempotencyKey
     const same = key === job.idempotencyKey && (calls.get(key) ?? call) === call
     this.world.holds(same, () => `${call} has the key ${job.idempotencyKey}, ${key} was ${calls.get(job.idempotencyKey)}`)
@@ -387,12 +412,93 @@ export class SimBoot {
       Bun.deepEquals(job.answers, told),
       () => `${call} was told ${JSON.stringify(job.answers)}, people said ${JSON.stringify(told)}`,
     )
+    const noted = this.disk.runs.get(job.runId)?.noted(job.stepId, job.item)
+    this.world.holds(
+      this.world.zombies || Bun.deepEquals(job.notes, noted),
+      () => `${call} goes on from ${JSON.stringify(job.notes)}, and recorded ${JSON.stringify(noted)}`,
+    )
     keys.set(call, key)
     calls.set(key, call)
     for (let n = 0; n < 3 && this.world.random.chance(0.1); n++) job.progress({ n })
     return new Promise((answer, fail) => {
-      this.attempts.push({ job, signal, order, answer, fail, call: execute && (() => void execute().then(answer, fail)) })
+      this.attempts.push({
+        job,
+        signal,
+        order,
+        answer,
+        fail,
+        call: execute && (() => void execute().then(answer, fail)),
+        inRound: null,
+      })
     })
+  }
+
+  /** A turn that works in rounds, and then ends as any step does. */
+  async #turn(job: StepJob, signal: AbortSignal, order: Order): Promise<StepOutcome> {
+    const rounds = TURNS[Number(Bun.hash(order.call) % BigInt(TURNS.length))]!
+    const record = async (note: StepNote) => {
+      this.recording++
+      await job.record(note).then(
+        () => this.recording--,
+        error => {
+          this.recording--
+          const over = signal.aborted || this.closing
+          this.world.holds(over, () => `${order.call} may not record ${JSON.stringify(note.data)}, and is wanted`)
+          throw error
+        },
+      )
+      this.#checkRecorded(job, order, note)
+    }
+    try {
+      await workInRounds({ ...job, record }, rounds, call => this.#inRound(job, signal, order, call))
+    } catch (error) {
+      if (error instanceof AttemptOver) throw error
+      return { ok: false, failure: { code: "AGENT_TURN_FAILED", message: messageOf(error), retryable: true } }
+    }
+    const noted = this.#notesOf(job)
+    const missing = rounds.length === 0 ? null : whatIsMissing(noted)
+    this.world.holds(this.world.zombies || missing === null, () => `${order.call} ends its turn, and ${missing}`)
+    return await this.#outside({ ...job, notes: noted }, signal, order, null)
+  }
+
+  #notesOf({ runId, stepId, item }: StepJob): readonly StepNote[] {
+    return this.disk.runs.get(runId)?.noted(stepId, item) ?? []
+  }
+
+  #inRound(job: StepJob, signal: AbortSignal, order: Order, call: RoundCall): Promise<void> {
+    const { world, calls } = this
+    const what = `${order.call}: call ${call.name} #${job.attempt} of ${this.id}`
+    world.say(`${what} is made`)
+    // A zombie hears late that others went on.
+    world.holds(world.zombies || !ended(this.#notesOf(job)).includes(call.name), () => `${what} had ended, and is made again`)
+    const name = `${order.call} ${call.name}`
+    const key = calls.keys.get(name) ?? call.key
+    world.holds(key === call.key, () => `${what} has the key ${call.key}, and had ${key}`)
+    calls.keys.set(name, key)
+    return new Promise((resolve, fail) => {
+      this.attempts.push({ job, signal, order, answer: () => resolve(), fail, call: null, inRound: call })
+    })
+  }
+
+  /** What resolved is on disk, and whoever made it may go on. */
+  #checkRecorded(job: StepJob, { run, place, attempt, round, answers }: Order, note: StepNote): void {
+    const { world } = this
+    const what = `${job.runId}: ${job.stepId}[${job.item}] recorded ${JSON.stringify(note.data)}`
+    world.holds(world.zombies || this.#notesOf(job).some(n => Bun.deepEquals(n, note)), () => `${what}, and it is not on disk`)
+    const s = stateAt(run.state, place)
+    const goesOn = s?.status === "running" && s.attempt === attempt && s.round === round && s.answers.length === answers
+    world.holds(goesOn && !run.rested && !isFinal(run.state.status), () => `${what}, goes on, and nobody waits for it`)
+  }
+
+  /** Nothing of what was under way is run again against its step's `on_crash`. */
+  #checkCrash({ runId, stepId, onCrash, stepType }: StepJob, { run, place, resumed }: Order): void {
+    const last = stateAt(run.state, place)?.answers.at(-1)
+    const rejected = last?.taskType === INTERRUPTED_TASK && !last.approved
+    const decidesItself = stepType === "agent_call" || stepType === "workflow_call"
+    this.world.holds(
+      decidesItself || (!rejected && (!resumed || onCrash === "retry")),
+      () => `${runId}: ${stepId} is run again, and its on_crash is ${onCrash}`,
+    )
   }
 
   /** As modules/runs/child-start.ts does it. */

@@ -55,7 +55,7 @@ class Simulation {
   readonly random: Random
   readonly workflows: ReadonlyMap<string, Workflow>
   readonly disk: MemoryJournal
-  readonly calls: Calls = { keys: new Map(), calls: new Map(), past: [] }
+  readonly calls: Calls = { keys: new Map(), calls: new Map(), ordered: new Set(), past: [] }
   /** Starts that were answered: these runs exist for ever. */
   readonly acknowledged = new Set<string>()
   readonly starts: { readonly facts: RunFacts; readonly key: string | null }[] = []
@@ -112,6 +112,7 @@ class Simulation {
     const { boot, world } = this
     world.holds(boot.runs.inFlight === 0, () => `${boot.runs.inFlight} runs are in memory, and nothing goes on`)
     world.holds(boot.calling === 0, () => `${boot.calling} requests were never answered`)
+    world.holds(boot.recording === 0, () => `${boot.recording} notes of steps were never answered`)
     world.holds(boot.worker.executing === 0, () => `${boot.worker.executing} attempts are said to be under way`)
     if (world.zombies) return
     boot.checkTold()
@@ -194,7 +195,12 @@ class Simulation {
     world.current = boot.id
     boot.attempts = boot.attempts.filter(a => a !== attempt)
     const name = `${runId} ${stepId}[${item}] #${attempt.job.attempt} at ${boot.id}`
-    if (attempt.call && !(world.faults && random.chance(0.1))) {
+    if (attempt.inRound) {
+      const fails = world.faults && random.chance(0.15)
+      world.say(`${fails ? "fails" : "answers"} call ${attempt.inRound.name} of ${name}`)
+      if (fails) attempt.fail(new Error("no route"))
+      else attempt.answer({ ok: true, result: null })
+    } else if (attempt.call && !(world.faults && random.chance(0.1))) {
       world.say(`calls ${name}`)
       attempt.call()
     } else if (world.faults && random.chance(0.02)) {

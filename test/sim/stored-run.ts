@@ -1,12 +1,14 @@
-import type { RunEvent } from "../../src/engine/events.ts"
+import { NOTE_TYPES, type RunEvent } from "../../src/engine/events.ts"
 import { evolve } from "../../src/engine/evolve.ts"
 import type { Plan } from "../../src/engine/graph.ts"
 import { placeOf, stateAt } from "../../src/engine/place.ts"
-import { type Answer, initialState, isFinal, pendingTasks, type RunState, wakeAt } from "../../src/engine/state.ts"
+import { type Answer, initialState, isFinal, pendingTasks, type RunState, type StepNote, wakeAt } from "../../src/engine/state.ts"
 import { isJsonObject, type Json } from "../../src/kernel/json.ts"
 import { STALL_DEFAULT_MS } from "../../src/kernel/limits.ts"
+import { INTERRUPTED_TASK } from "../../src/runtime/interrupted.ts"
 import type { NewRun, RunHeader, Snapshot, StampedEvent, TaskChange } from "../../src/runtime/ports.ts"
 import { summary } from "../engine/machine.ts"
+import { ended } from "./rounds.ts"
 import type { World } from "./world.ts"
 
 /** What the disk holds of one run, recounted by a sceptic with every event. */
@@ -20,10 +22,11 @@ export class StoredRun {
   readonly #everTasks = new Set<string>()
   /** By place. */
   readonly #lastTasks = new Map<string, string>()
-  readonly #lastQuestions = new Map<string, Json>()
+  readonly #lastQuestions = new Map<string, { readonly asked: Json; readonly taskType: string }>()
   /** How tasks ended, where it was not by being given up. */
   readonly #ends = new Map<string, "completed" | "expired">()
   readonly #answers = new Map<string, readonly Answer[]>()
+  readonly #notes = new Map<string, readonly StepNote[]>()
 
   constructor(
     readonly world: World,
@@ -57,6 +60,7 @@ export class StoredRun {
     if ("error" in event.data && typeof event.data.error === "string") this.#checkError(event.data.error)
     this.#checkOutcome(event)
     this.#hearAnswer(event)
+    this.#hearNote(event)
     this.events.push(stamped)
     this.folds.push(evolve(state, event, at))
   }
@@ -90,7 +94,7 @@ export class StoredRun {
     if (event.type === "step_started") this.#answers.set(place, [])
     if (event.type === "human_task_created") {
       this.#lastTasks.set(place, event.data.task_id)
-      this.#lastQuestions.set(place, event.data.task_payload)
+      this.#lastQuestions.set(place, { asked: event.data.task_payload, taskType: event.data.task_type })
     }
     if (event.type === "human_task_completed") this.#ends.set(event.data.task_id, "completed")
     if ("failure_code" in event.data && event.data.failure_code === "HUMAN_TASK_FAILED" && "attempt" in event.data)
@@ -98,17 +102,39 @@ export class StoredRun {
     if (event.type === "human_task_completed" && event.data.result !== undefined)
       this.#answers.set(place, [
         ...answers,
-        { approved: event.data.approved, result: event.data.result, asked: this.#lastQuestions.get(place)! },
+        { approved: event.data.approved, result: event.data.result, ...this.#lastQuestions.get(place)! },
       ])
     const question =
       event.type === "human_task_created" && isJsonObject(event.data.task_payload) && event.data.task_payload.question
     if (typeof question === "number")
-      this.world.holds(question === answers.length, () => `${this.id}: ${place} asks again what was answered`)
+      this.world.holds(question === own(answers).length, () => `${this.id}: ${place} asks again what was answered`)
   }
 
-  /** What people said to the last attempt of a step. */
+  /** A step keeps what it recorded until it ends; a loop that begins anew begins its items from nothing. */
+  #hearNote(event: RunEvent): void {
+    if (!("stepId" in event)) return
+    const place = `${event.stepId}[${event.data.index ?? null}]`
+    const notes = this.#notes.get(place) ?? []
+    if (NOTE_TYPES.some(type => type === event.type)) {
+      const { attempt: _, index: __, ...data } = event.data as Record<string, Json>
+      this.#notes.set(place, [...notes, { type: event.type as StepNote["type"], data }])
+      const again = data.did === "end" && ended(notes).some(call => call === data.call)
+      this.world.holds(!again, () => `${this.id}: ${place} recorded the end of ${data.call} twice`)
+    } else if (event.type === "step_completed" || event.type === "step_failed" || event.type === "step_cancelled") {
+      this.#notes.delete(place)
+    } else if (event.type === "step_started") {
+      for (const name of this.#notes.keys()) if (name.startsWith(`${event.stepId}#body#`)) this.#notes.delete(name)
+    }
+  }
+
+  /** What a step under way recorded so far. */
+  noted(stepId: string, item: number | null): readonly StepNote[] {
+    return this.#notes.get(`${stepId}[${item}]`) ?? []
+  }
+
+  /** What people said to what the last attempt of a step asked. */
   told(stepId: string, item: number | null): readonly Answer[] {
-    return this.#answers.get(`${stepId}[${item}]`) ?? []
+    return own(this.#answers.get(`${stepId}[${item}]`) ?? [])
   }
 
   #outcome(name: string): void {
@@ -165,3 +191,6 @@ export class StoredRun {
     return fold !== undefined && (fold === state || Bun.deepEquals(fold, state))
   }
 }
+
+/** Without those to whether to run it again at all. */
+const own = (answers: readonly Answer[]) => answers.filter(({ taskType }) => taskType !== INTERRUPTED_TASK)

@@ -20,6 +20,8 @@ export type StartChild = (start: ChildStart) => Promise<string>
 /** Starts the child run; with `wait` the step goes on when it ends (contract G-10). */
 export function createWorkflowCallExecutor(startChild: StartChild): StepExecutor {
   return {
+    // The same call starts the same run, so there is nothing to be careful of.
+    resumes: true,
     async execute(job) {
       const { workflow_id, version, input, wait, pass_parent_input, output_from } = job.config
       if (typeof workflow_id !== "string") return failed("the step names no workflow_id")

@@ -23,6 +23,10 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
   scope: () => ({}),
   timeoutMs: 5_000,
   answers: [],
+  resumed: false,
+  onCrash: "retry",
+  notes: [],
+  record: async () => {},
   progress: () => {},
   ...change,
 })
@@ -206,7 +210,7 @@ describe("a tool that has changed since the workflow was published", () => {
       ask: { taskType: "tool_changed", payload: { tool: { name: "echo" }, arguments: { n: 1 }, was: "a", now: "b" } },
     })
     expect(asked).toEqual([])
-    const said = (approved: boolean, now: string) => ({ approved, result: {}, asked: { now } })
+    const said = (approved: boolean, now: string) => ({ approved, result: {}, asked: { now }, taskType: "tool_changed" })
     const no = await run(config, { answers: [said(false, "b")] })
     expect(no).toEqual(failed(expect.stringContaining("the call was rejected"), false))
     expect(asked).toEqual([])
@@ -215,7 +219,7 @@ describe("a tool that has changed since the workflow was published", () => {
 
   test("is shown again when it has changed once more since a person looked at it", async () => {
     const { run, asked } = changed("ask")
-    const earlier = { approved: true, result: {}, asked: { now: "a third" } }
+    const earlier = { approved: true, result: {}, asked: { now: "a third" }, taskType: "tool_changed" }
     expect(await run({ tool_args: { n: 1 } }, { answers: [earlier] })).toMatchObject({ ok: true, ask: { payload: { now: "b" } } })
     expect(asked).toEqual([])
   })
