@@ -12,7 +12,7 @@ export interface Script {
 export type Scripted =
   | Script
   | { readonly status: number; readonly body: Json | string; readonly headers?: Record<string, string> }
-  /** The same answer, ended in the middle: by a good end of the body, or by a broken connection. */
+  /** The same answer, ended in the middle: by a good end of the body, or by a broken connection, which ends the server, too. */
   | { readonly half: Script; readonly broken: boolean }
   | { readonly hang: true }
 
@@ -88,9 +88,7 @@ export function serveWire(wire: Wire): WireServer {
     port: 0,
     hostname: "127.0.0.1",
     idleTimeout: 0,
-    // Of streams that are broken on purpose; printed otherwise.
-    error: () => new Response(null, { status: 500 }),
-    async fetch(request) {
+    async fetch(request): Promise<Response> {
       const url = new URL(request.url)
       try {
         if (request.method === "GET") return Response.json(wire.get(request, url))
@@ -104,7 +102,7 @@ export function serveWire(wire: Wire): WireServer {
         wire.check(request, url, body)
         bodies.push(body)
         headers.push(request.headers)
-        return await played(wire, scripts.shift() ?? { text: "ok" }, url, body)
+        return await played(wire, scripts.shift() ?? { text: "ok" }, url, body, () => server.stop(true))
       } catch (error) {
         if (!(error instanceof Refused)) throw error
         return Response.json(wire.error(error.status, error.message), { status: error.status })
@@ -120,7 +118,7 @@ export function serveWire(wire: Wire): WireServer {
   }
 }
 
-async function played(wire: Wire, script: Scripted, url: URL, body: JsonObject): Promise<Response> {
+async function played(wire: Wire, script: Scripted, url: URL, body: JsonObject, breakOff: () => unknown): Promise<Response> {
   if ("hang" in script) return await new Promise<Response>(() => {})
   if ("status" in script) {
     const isText = typeof script.body === "string"
@@ -139,7 +137,7 @@ async function played(wire: Wire, script: Scripted, url: URL, body: JsonObject):
       }
       if ("half" in script && script.broken) {
         await Bun.sleep(20)
-        controller.error(new Error("broken"))
+        breakOff()
       } else controller.close()
     },
   })

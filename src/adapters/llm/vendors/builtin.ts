@@ -2,9 +2,9 @@ import { replyTo } from "../builtin/reply.ts"
 import { type ModelAnswer, ModelFailure, type ModelRequest } from "../llm.ts"
 import type { VendorDriver } from "../vendor.ts"
 
-const MODEL = "echo-1"
+export const BUILTIN_MODEL = "echo-1"
 /** It says what it is, also where only an answer's `model` is kept. */
-const NAME = `local.builtin.${MODEL}`
+const NAME = `local.builtin.${BUILTIN_MODEL}`
 export const BUILTIN_CONTEXT_WINDOW = 128_000
 /** Words between two looks at the rest of the world. */
 const BREATH = 100
@@ -12,18 +12,20 @@ const BREATH = 100
 /** The model of the executable itself: no key, no network, the same answer to the same request (decision S-5). */
 export const builtin: VendorDriver = {
   async complete({ model }, request, { signal, onText }) {
-    if (model !== MODEL)
-      throw new ModelFailure("unknown_model", `The built-in model is called ${MODEL}, not ${model}.`, { retryable: false })
+    if (model !== BUILTIN_MODEL)
+      throw new ModelFailure("unknown_model", `The built-in model is called ${BUILTIN_MODEL}, not ${model}.`, {
+        retryable: false,
+      })
     const input = tokensOf(JSON.stringify([request.system, request.messages, request.tools]))
     if (input > BUILTIN_CONTEXT_WINDOW) {
-      const sentence = `The prompt has ${input} tokens, and ${MODEL} takes ${BUILTIN_CONTEXT_WINDOW}.`
+      const sentence = `The prompt has ${input} tokens, and ${BUILTIN_MODEL} takes ${BUILTIN_CONTEXT_WINDOW}.`
       throw new ModelFailure("context_length", sentence, { retryable: false })
     }
     const answer = answerOf(request, input)
     if (onText !== undefined) await tell(answer.message.text, onText, signal)
     return answer
   },
-  list: async () => [{ model: MODEL, contextWindow: BUILTIN_CONTEXT_WINDOW }],
+  list: async () => [{ model: BUILTIN_MODEL, contextWindow: BUILTIN_CONTEXT_WINDOW }],
 }
 
 function answerOf(request: ModelRequest, input: number): ModelAnswer {
