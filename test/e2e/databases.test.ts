@@ -57,6 +57,7 @@ describe.skipIf(missing)("the executable alone", () => {
         sql: "SELECT $1::text AS text, 9007199254740993::bigint AS big, current_setting('application_name') AS name",
         args: [text],
       }),
+      step("health", "postgres", "postgres_health", {}),
       step("keep", "redis", "redis_set", { key: "kept", value: "{{steps.load.result.rows.0.text}}" }, ["load"]),
       step("got", "redis", "redis_get", { key: "kept" }, ["keep"]),
       step("make", "mysql", "mysql_execute_sql", {
@@ -70,6 +71,8 @@ describe.skipIf(missing)("the executable alone", () => {
       ]),
     ])
     expect(steps.load.result.rows).toEqual([{ text, big: "9007199254740993", name: "agentruntime" }])
+    // Its certificate is nobody's that is trusted, and nobody asked for that.
+    expect(steps.health.result.encryption).toBe("unverified")
     expect(steps.again.result.rows).toEqual([{ v: text, a: "naïve", b: "0.1000000000", c: "2024-01-02T03:04:05.600Z" }])
   })
 

@@ -84,7 +84,13 @@ export class MysqlSession implements Session {
     const onAbort = () => socket.destroy()
     signal.addEventListener("abort", onAbort, { once: true })
     try {
-      return new MysqlSession(await signIn(socket, target, given, encrypted), address, target, given, encrypted)
+      return new MysqlSession(
+        await orAborted(signIn(socket, target, given, encrypted), signal),
+        address,
+        target,
+        given,
+        encrypted,
+      )
     } catch (error) {
       throw signal.aborted ? signal.reason : error
     } finally {

@@ -2,7 +2,7 @@ import type Client from "pg/lib/client.js"
 import type Connection from "pg/lib/connection.js"
 import type { Outgoing } from "../../adapters/egress/egress.ts"
 import type { Json } from "../../kernel/json.ts"
-import { ConnectionLost, type Dialled, dial, dialAddress, WireFault } from "../database/dial.ts"
+import { ConnectionLost, type Dialled, dial, dialAddress, orAborted, WireFault } from "../database/dial.ts"
 import { CANCEL_MAX_MS, CONNECT_MAX_MS } from "../database/limits.ts"
 import type { Session } from "../database/pool.ts"
 import { ToolFailure } from "../kit.ts"
@@ -84,7 +84,7 @@ export class PgSession implements Session {
     const onAbort = () => socket.destroy()
     within.addEventListener("abort", onAbort, { once: true })
     try {
-      return new PgSession(await signIn(socket, dsn, ssl), address, dsn, ssl)
+      return new PgSession(await orAborted(signIn(socket, dsn, ssl), within), address, dsn, ssl)
     } catch (error) {
       throw within.aborted ? within.reason : error
     } finally {
@@ -173,6 +173,7 @@ export class PgSession implements Session {
     this.#failure = new ConnectionLost(`the connection to ${this.dsn.host}:${this.dsn.port} is closed`)
     const { stream } = this.client.connection
     void this.client.end()
+    this.#exchange?.broke(this.#failure)
     setTimeout(() => stream.destroy(), 1_000).unref()
   }
 

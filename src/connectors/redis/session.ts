@@ -65,8 +65,8 @@ export class RedisSession implements Session {
     const onAbort = () => socket.destroy()
     within.addEventListener("abort", onAbort, { once: true })
     try {
-      const session = new RedisSession(address.tls ? await secured(socket, address, ca) : socket, address)
-      await orAborted(session.#redis.connect(), session.#gone.signal)
+      const session = new RedisSession(address.tls ? await orAborted(secured(socket, address, ca), within) : socket, address)
+      await orAborted(session.#redis.connect(), AbortSignal.any([session.#gone.signal, within]))
       // Not left to the driver: it goes on in database 0 when it may not SELECT another, and writes to the console when the
       // server wants no password.
       if (password !== "") await session.#send("AUTH", ...(username === "" ? [] : [username]), password)

@@ -5,6 +5,7 @@ import { accepted, greeting, listen, packet, startSha2Peer } from "./peer.ts"
 import { callsOf } from "./place.ts"
 
 const PASSWORD = "c4nary pass"
+const SSL = 0x800
 const NONCE = Buffer.from("0123456789abcdefghij", "latin1")
 
 function on(
@@ -70,6 +71,10 @@ describe("a MySQL server that may not be reached, or lies", () => {
     [
       "another way to sign in",
       Buffer.concat([packet(greeting(NONCE, "x"), 0), packet(Buffer.from("\xfedialog\0", "latin1"), 2)]),
+    ],
+    [
+      "an answer before the encryption that it offers",
+      Buffer.concat([packet(greeting(NONCE, "mysql_native_password", SSL), 0), packet(accepted, 2)]),
     ],
     ["a key that is none", signedIn("caching_sha2_password", Buffer.from([1, 4]), Buffer.from("\x01no key"))],
     [

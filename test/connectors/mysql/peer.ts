@@ -77,8 +77,8 @@ export function packet(payload: Buffer, sequence: number): Buffer {
   return Buffer.concat([head, payload])
 }
 
-export function greeting(nonce: Buffer, plugin: string): Buffer {
-  const can = 0x00_0a_a2_0d
+export function greeting(nonce: Buffer, plugin: string, more = 0): Buffer {
+  const can = 0x00_0a_a2_0d | more
   const head = Buffer.concat([
     Buffer.from([10]),
     Buffer.from("8.4.0\0"),

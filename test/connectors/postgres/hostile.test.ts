@@ -287,6 +287,15 @@ describe("a PostgreSQL server that may not be reached, or lies", () => {
     liar.close()
   })
 
+  test("that never ends a handshake holds nobody longer than the limit", async () => {
+    const silent = await listen(socket => socket.write("S"))
+    for (const query of ["?sslmode=disable", "?sslmode=prefer", "?sslmode=require"]) {
+      const result = await asked(egressTo("127.0.0.1"), `postgres://u:p@127.0.0.1:${silent.port}/d${query}`, 150)
+      if (query !== "?sslmode=disable") expect(result).toMatchObject({ ok: false, timeout: true })
+    }
+    silent.close()
+  })
+
   test("gets nothing that the environment says, and nobody else is asked", async () => {
     const heard: Buffer[] = []
     const liar = await listen(socket => {

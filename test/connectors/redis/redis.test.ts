@@ -231,6 +231,11 @@ describe("a Redis server that may not be reached, or lies", () => {
     ["a list of billions", `+OK\r\n*9999999999\r\n${":1\r\n".repeat(300_000)}`],
     ["lists without end", `+OK\r\n${"*1\r\n".repeat(100)}`],
     ["a line without end", `+OK\r\n+${"x".repeat(100_000)}`],
+    ["lists of lists that are long", `+OK\r\n${"*99999\r\n".repeat(8_000)}`],
+    ["a line that ends halfway", "+OK\r\n+a\rX*99999999\r\n"],
+    ["a map of another version", "+OK\r\n%1\r\n+a\r\n+b\r\n"],
+    ["a length that is none", "+OK\r\n$x\r\n"],
+    ["more than it was asked for", "+OK\r\n+OK\r\n+OK\r\n"],
   ])("that sends %s is refused", async (_what, bytes) => {
     const liar = createServer(socket => {
       socket.on("error", () => {})
@@ -243,6 +248,35 @@ describe("a Redis server that may not be reached, or lies", () => {
     expect(failure.timeout).toBeUndefined()
     expect(failure.message).not.toContain("c4nary")
     liar.close()
+  })
+
+  test("that sends elsewhere is not followed", async () => {
+    let connections = 0
+    const elsewhere = createServer(() => connections++)
+    await new Promise<void>(resolve => elsewhere.listen(0, "127.0.0.1", resolve))
+    const moved = `-MOVED 1 127.0.0.1:${(elsewhere.address() as { port: number }).port}`
+    const answers = ["+OK\r\n", `${moved}\r\n`]
+    const server = createServer(socket => {
+      socket.on("error", () => {})
+      socket.on("data", () => socket.write(answers.shift() ?? ""))
+    })
+    await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve))
+    const { port } = server.address() as { port: number }
+    const failure = await asked(`127.0.0.1:${port}`, ["127.0.0.1"]).failure("redis_get", { key: "k" })
+    expect(failure).toEqual({ ok: false, retryable: false, message: moved.slice(1) })
+    expect(connections).toBe(0)
+    for (const one of [elsewhere, server]) one.close()
+  })
+
+  test("that never ends a handshake holds nobody longer than the limit", async () => {
+    const silent = createServer(socket => socket.on("error", () => {}))
+    await new Promise<void>(resolve => silent.listen(0, "127.0.0.1", resolve))
+    const { port } = silent.address() as { port: number }
+    for (const addr of [`127.0.0.1:${port}`, `rediss://127.0.0.1:${port}`]) {
+      const failure = await asked(addr, ["127.0.0.1"]).failure("redis_get", { key: "k" }, { timeoutMs: 150 })
+      expect(failure).toMatchObject({ timeout: true })
+    }
+    silent.close()
   })
 })
 
