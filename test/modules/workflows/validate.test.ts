@@ -338,13 +338,13 @@ test("the schema of graphs is served to whoever may read workflows, and its hash
 })
 
 test("an adapter of the catalog whose tools are not here blocks, and is no error", async () => {
-  const server_url = "https://router.agentruntime.io/postgres/mcp"
+  const server_url = "https://router.agentruntime.io/gitlab/mcp"
   const body = await ofSteps({
     id: "a",
     type: "mcp_call",
-    tool_name: "postgres_query",
+    tool_name: "get_current_user",
     server_url,
-    tool_args: { sql: "SELECT 1" },
+    tool_args: {},
   })
   expect(body).toMatchObject({ valid: true, readiness: "blocked", check_results: { mcp_resolve: "blocked" } })
   expect(body.issues).toEqual([
