@@ -43,3 +43,5 @@ const server = Bun.serve({
 })
 process.stderr.write(`${JSON.stringify({ url: `http://127.0.0.1:${server.port}`, msg: "ready" })}\n`)
 process.on("SIGTERM", () => process.exit(0))
+
+export {}
