@@ -73,12 +73,6 @@ export const FAULTS: readonly Fault[] = [
     to: "letter.reject(error)",
   },
   {
-    name: "what is held for a run that is lost is never answered",
-    file: RUNS,
-    from: "if (run.rested) for (const letter of kept) letter.reject(failure)\n        else run",
-    to: "run",
-  },
-  {
     name: "a note answered before its commit",
     file: WORKER,
     from: "(await host.record(input).catch(() => false))",
