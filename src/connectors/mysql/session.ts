@@ -140,6 +140,7 @@ export class MysqlSession implements Session {
   }
 
   close(): void {
+    if (this.#waiting) this.abandon()
     if (!this.usable) return
     this.#gone.abort(new ConnectionLost(`the connection to ${this.target.host}:${this.target.port} is closed`))
     const { driver } = this.signedIn

@@ -169,11 +169,11 @@ export class PgSession implements Session {
   }
 
   close(): void {
-    if (this.#failure !== null) return
+    if (this.#exchange) this.abandon()
+    if (this.#failure) return
     this.#failure = new ConnectionLost(`the connection to ${this.dsn.host}:${this.dsn.port} is closed`)
     const { stream } = this.client.connection
     void this.client.end()
-    this.#exchange?.broke(this.#failure)
     setTimeout(() => stream.destroy(), 1_000).unref()
   }
 

@@ -170,6 +170,19 @@ describe.skipIf(lacking("postgres") !== null)("PostgreSQL, read only", () => {
     silent.close()
   })
 
+  test("ends what runs when the runtime closes its connections, and tells whoever waits", async () => {
+    const closing = postgresOn(server)
+    const waiting = closing.failure("postgres_query", { sql: "SELECT pg_sleep(62)" })
+    const running = async () => {
+      const sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(62)%'"
+      return (await pg.value("postgres_query", { sql })).rows[0].n
+    }
+    await until(async () => (await running()) === 1)
+    closing.connector.close?.()
+    expect(await waiting).toMatchObject({ retryable: true, message: `the connection to 127.0.0.1:${server.port} is closed` })
+    await until(async () => (await running()) === 0)
+  })
+
   // The last one: no server is left after it.
   test("reports a server that ends in the middle of a call", async () => {
     const call = pg.failure("postgres_query", { sql: "SELECT pg_sleep(30)" })
