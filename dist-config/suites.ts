@@ -4,6 +4,7 @@ import { prepareAssets } from "./assets.ts"
 import { buildExecutable, buildFailure } from "./build.ts"
 import { needsDatabaseServers, provideDatabaseServers } from "./database-servers.ts"
 import { nothing, readJunit, sum, type Tally } from "./junit.ts"
+import { needsLocalModel, provideLocalModel } from "./local-model.ts"
 import { findNoNetwork } from "./no-network.ts"
 import { repository } from "./repository.ts"
 
@@ -52,6 +53,7 @@ export async function runSuites(request: TestRequest): Promise<number> {
   prepareAssets()
   const files = testFiles().filter(path => request.filters.length === 0 || request.filters.some(word => path.includes(word)))
   if (files.some(needsDatabaseServers)) await provideDatabaseServers(print)
+  if (files.some(needsLocalModel)) await provideLocalModel(print)
   const tallies: Tally[] = []
   const times: string[] = []
   for (const suite of SUITES) {
