@@ -16,6 +16,7 @@ import { whatsAppConnectionRoutes } from "./modules/connections/whatsapp-routes.
 import { egressRoutes } from "./modules/egress/routes.ts"
 import { ingressRoutes } from "./modules/inbound-webhooks/ingress-routes.ts"
 import { inboundWebhookRoutes } from "./modules/inbound-webhooks/routes.ts"
+import { llmRoutes } from "./modules/llm/routes.ts"
 import { mcpConfigRoutes } from "./modules/mcp/config-routes.ts"
 import { mcpEndpointRoutes } from "./modules/mcp/endpoint-routes.ts"
 import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
@@ -53,6 +54,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof mcpConnectionRoutes>[0] &
   Parameters<typeof connectionOverrideRoutes>[0] &
   Parameters<typeof connectionCallbackRoutes>[0] &
+  Parameters<typeof llmRoutes>[0] &
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
@@ -86,6 +88,7 @@ export const api = (deps: ApiDeps) =>
     .use(mcpConnectionRoutes(deps))
     .use(connectionOverrideRoutes(deps))
     .use(connectionCallbackRoutes(deps))
+    .use(llmRoutes(deps))
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
     .use(artifactRoutes(deps))

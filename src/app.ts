@@ -4,6 +4,7 @@ import type { Logger } from "pino"
 import { createCron } from "./adapters/cron/croner.ts"
 import { createEgress, type Egress } from "./adapters/egress/egress.ts"
 import { createGoogleSignIn } from "./adapters/google/openid.ts"
+import { createModels } from "./adapters/llm/models.ts"
 import { createMcpClients } from "./adapters/mcp/clients.ts"
 import { createMcpEndpoint } from "./adapters/mcp/endpoint.ts"
 import { createMcpSignIn } from "./adapters/mcp/oauth.ts"
@@ -46,6 +47,7 @@ import { AttemptLog } from "./modules/egress/attempt-log.ts"
 import { EgressService } from "./modules/egress/service.ts"
 import { createEgressAttemptStore } from "./modules/egress/store.ts"
 import { createInboundWebhooks } from "./modules/inbound-webhooks/module.ts"
+import { openLlm } from "./modules/llm/open.ts"
 import { createBindingCheck } from "./modules/mcp/binding-check.ts"
 import { openMcpServers } from "./modules/mcp/open.ts"
 import { createServedTools } from "./modules/mcp/served-tools.ts"
@@ -75,6 +77,7 @@ import { createWake } from "./runtime/loops/wake.ts"
 import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
 import { Runs } from "./runtime/runs.ts"
 import { Worker } from "./runtime/worker.ts"
+import { createLlmCallExecutor } from "./steps/llm_call/execute.ts"
 import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
 import { stepTypes } from "./steps/registry.ts"
@@ -239,8 +242,11 @@ export async function createApp(deps: AppDeps) {
   })
   connections.saved.onChange(() => mcp.changed())
   connections.overrides.onChange(() => mcp.changed())
+  const models = createModels({ egress, clock })
+  const llm = openLlm({ ...{ db, vault, egress, models, clock, ids, log }, operatorKeys: config["llm.keys"] })
   const dryRun = new DryRun({
     workflows,
+    resolveModel: llm.resolve,
     types: stepTypes,
     clock,
     checkLua: script => lua.check(script),
@@ -250,6 +256,7 @@ export async function createApp(deps: AppDeps) {
 
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
+    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve })],
     [
       "mcp_call",
       createMcpCallExecutor({
@@ -318,6 +325,7 @@ export async function createApp(deps: AppDeps) {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
+    ...{ llmKeys: llm.keys, llmCatalog: llm.catalog, resolveModel: llm.resolve },
     ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path"
 import { type AllowEntry, parseAllowEntry } from "./kernel/allow-entry.ts"
 import { messageOf } from "./kernel/errors.ts"
 import { isJsonObject } from "./kernel/json.ts"
+import { badOperatorKey, type OperatorKey, parseOperatorKeys } from "./kernel/llm-key.ts"
 import { badStdioServer, parseStdioServers, type StdioServer } from "./kernel/stdio-server.ts"
 
 /**
@@ -60,6 +61,9 @@ export const SETTINGS = {
   "egress.keep_days": integer(90, 1, 36_500, "How long the record of a sealed instance is kept: what went out or was refused."),
   "mcp.stdio": stdioServers(
     "MCP servers that are programs of this machine: a table [mcp.stdio.NAME] for each, with command (a list), env, cwd, description and projects; in the environment as JSON.",
+  ),
+  "llm.keys": operatorKeys(
+    "Keys of model vendors for every workspace, and local model servers: a table [llm.keys] with NAME = the key, where NAME is a vendor, or NAME = { vendor, api_key, base_url, options }; in the environment as JSON. Better not in a flag.",
   ),
   "google.client_id": text("", "The OAuth client with which people connect Google accounts; see docs/connections.md."),
   "google.client_secret": text("", "Its secret. Better in the environment or the configuration file than in a flag."),
@@ -274,6 +278,17 @@ function stdioServers(description: string): Setting<readonly StdioServer[]> {
     expected: 'a table of NAME = { command = [program, …], env = {…}, cwd, description, projects = ["*"] }',
     read: v => parseStdioServers(table(v)) ?? undefined,
     badEntry: v => badStdioServer(table(v)),
+  }
+}
+
+function operatorKeys(description: string): Setting<readonly OperatorKey[]> {
+  const table = (v: unknown): unknown => (typeof v === "string" ? parsedJson(v) : v)
+  return {
+    default: [],
+    description,
+    expected: "a table of NAME = api_key, or NAME = { vendor, api_key, base_url, options }",
+    read: v => parseOperatorKeys(table(v)) ?? undefined,
+    badEntry: v => badOperatorKey(table(v)),
   }
 }
 

@@ -135,6 +135,14 @@ describe("one name everywhere", () => {
           { kind: "network", address: "10.0.0.0", prefix: 8, family: "ipv4", port: null },
         ],
       ],
+      "llm.keys": [
+        '{"openai": "sk-1", "box": {"vendor": "local", "base_url": "http://10.0.0.2:8080/v1"}}',
+        '{ openai = "sk-1", box = { vendor = "local", base_url = "http://10.0.0.2:8080/v1" } }',
+        [
+          { vendor: "openai", label: "openai", apiKey: "sk-1", baseUrl: null, options: {} },
+          { vendor: "local", label: "box", apiKey: null, baseUrl: "http://10.0.0.2:8080/v1", options: {} },
+        ],
+      ],
       "google.client_id": ["id", '"id"', "id"],
       "google.client_secret": ["secret", '"secret"', "secret"],
       "google.issuer": ["https://id.example/", '"https://id.example/"', "https://id.example"],

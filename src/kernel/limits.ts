@@ -290,3 +290,21 @@ export const LLM_TOOL_CALLS_KEPT_MAX = 1_000
 export const LLM_SILENCE_MAX_MS = 5 * 60_000
 /** What a vendor says in its own words within an error; the rest is cut. */
 export const LLM_MESSAGE_MAX_CHARS = 1_000
+/** One llm_call, with all that belongs to it (contract G-9). */
+export const LLM_TIMEOUT_DEFAULT_MS = 120_000
+export const LLM_KEYS_PER_WORKSPACE_MAX = 200
+/** Asking a vendor or a local server for its models. */
+export const LLM_TEST_MAX_MS = 10_000
+/** A local server is asked again for its models by whoever looks so much later. */
+export const LLM_MODELS_FRESH_MS = 60_000
+/** Models of one local server that are kept. */
+export const LLM_LISTED_MODELS_MAX = 2_000
+/** Resolved models that are kept for the next step, and how long at the most. */
+export const LLM_RESOLVED_KEPT_MAX = 10_000
+export const LLM_RESOLVED_KEPT_MS = 1_000
+/** The end of the text that is shown while it grows. */
+export const LLM_SHOWN_MAX_CHARS = 2_000
+/** A longer answer's keys are not put beside its text: the result would hold it twice. */
+export const LLM_EXPOSED_MAX_CHARS = 256 * KIB
+/** JSON Schema of a structured answer. */
+export const LLM_SCHEMA_MAX_CHARS = 64 * KIB

@@ -1,6 +1,7 @@
 import { NOBODY as NO_CALLER, type Permission, type Role, type Scope } from "../../src/http/permission.ts"
 import { LUA_GRAPH, PASSWORD, type Person, type Place, TASK_GRAPH, type World } from "../helpers/app.ts"
 import { CONNECTION_ROUTES } from "./connection-routes.ts"
+import { LLM_ROUTES } from "./llm-routes.ts"
 
 /** Who is asked, as the contract's tables say it (§3.1, §4, §15): `viewer+` is `project_viewer`, and so on. */
 type Asked =
@@ -701,6 +702,7 @@ export const ROUTES: readonly RouteCase[] = [
     status: 200,
   },
   ...CONNECTION_ROUTES,
+  ...LLM_ROUTES,
 ]
 
 /** The permission that a route must state for what the contract asks. */

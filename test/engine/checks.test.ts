@@ -158,7 +158,7 @@ describe("each code at its place", () => {
     ],
     [
       "a type that cannot run here, in a loop",
-      steps(each("e", { for_each_body_steps: [{ id: "a", type: "llm_call" }] })),
+      steps(each("e", { for_each_body_steps: [{ id: "a", type: "agent_call", agent_id: "x", prompt: "y" }] })),
       ["e step_type_unavailable $.steps[0].for_each_body_steps[0].type"],
     ],
     [

@@ -95,7 +95,7 @@ function costFrom(inputMicroUsd: number, outputMicroUsd: number): Cost {
   return { microUsd: up(inputMicroUsd + outputMicroUsd), inputMicroUsd: up(inputMicroUsd), outputMicroUsd: up(outputMicroUsd) }
 }
 
-function find(vendor: Vendor, model: string): KnownModel | undefined {
+export function find(vendor: Vendor, model: string): KnownModel | undefined {
   const models = byName(vendor)
   // Profiles of Bedrock that span regions are called `eu.<model>`.
   return models.get(model) ?? (vendor === "bedrock" ? models.get(model.replace(/^(us|eu|apac|jp|au|global)\./, "")) : undefined)

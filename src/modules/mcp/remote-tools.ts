@@ -1,10 +1,10 @@
 import { Compile } from "typebox/schema"
 import type { RemoteTool } from "../../adapters/mcp/mcp.ts"
 import type { Tool, ToolAnnotations } from "../../connectors/connector.ts"
+import { safeSchema } from "../../connectors/safe-schema.ts"
 import { toolHash } from "../../connectors/tool-hash.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import { isJsonObject, type Json, type JsonObject, textOf } from "../../kernel/json.ts"
-import { safeSchema } from "./safe-schema.ts"
 
 /** Tools of one server; more are left out, and told. */
 export const TOOLS_MAX = 500

@@ -1,6 +1,6 @@
 import { AppError } from "../../kernel/errors.ts"
 
-/** All checks, in the order of a report (contract §3.6). */
+/** All checks, in the order of a report (contract §3.6); `llm_models` is ours. */
 export const CHECKS = [
   "graph",
   "graph_schema",
@@ -10,6 +10,7 @@ export const CHECKS = [
   "lua_syntax",
   "mcp_bindings",
   "mcp_resolve",
+  "llm_models",
   "disabled_steps",
   "input_schema",
   "lua_fixture",

@@ -1,3 +1,4 @@
+import type { ResolveModel } from "../../adapters/llm/resolve.ts"
 import { checkConfig, checkDisabled, checkEpisode, type Located, locate } from "../../engine/checks.ts"
 import { checkFields } from "../../engine/checks-fields.ts"
 import { checkTemplates } from "../../engine/checks-templates.ts"
@@ -18,6 +19,7 @@ import { type Check, checksAsked } from "./checks-asked.ts"
 import type { ReportBody, validateShape } from "./contract.ts"
 import type { BindingCheck, Finding, ScriptSandbox } from "./findings.ts"
 import { tryScripts } from "./lua-fixture.ts"
+import { checkModels } from "./model-checks.ts"
 import { hashOf, limitTo, qualified, reportOf } from "./report.ts"
 import { checkScripts } from "./script-checks.ts"
 import type { WorkflowService } from "./service.ts"
@@ -27,6 +29,7 @@ export interface DryRunDeps extends ScriptSandbox {
   readonly types: StepTypes
   readonly clock: Clock
   readonly checkBinding: BindingCheck
+  readonly resolveModel: ResolveModel
 }
 
 /** What one validation looks at. */
@@ -137,6 +140,8 @@ export class DryRun {
         return checkBindings(steps)
       case "mcp_resolve":
         return await resolveBindings(steps, subject.caller, this.deps.checkBinding, subject.pinned)
+      case "llm_models":
+        return await checkModels(steps, subject.caller.tenantId, this.deps.resolveModel)
       case "disabled_steps":
         return checkDisabled(steps)
       case "lua_fixture":

@@ -88,12 +88,12 @@ describe("start", () => {
   })
 
   test("of a step type that this version cannot run is refused, naming it, inside a loop as well", async () => {
-    const model = { id: "m", type: "llm_call" }
-    const loop = { id: "l", type: "for_each", for_each_items: [1], for_each_body_steps: [model] }
-    for (const step of [model, loop]) {
+    const agent = { id: "m", type: "agent_call" }
+    const loop = { id: "l", type: "for_each", for_each_items: [1], for_each_body_steps: [agent] }
+    for (const step of [agent, loop]) {
       const answer = await start(await world.workflow({ steps: [step] }))
       expect([answer.status, answer.body.code]).toEqual([422, "STEP_TYPE_UNAVAILABLE"])
-      expect(answer.body.error).toContain("llm_call")
+      expect(answer.body.error).toContain("agent_call")
     }
   })
 

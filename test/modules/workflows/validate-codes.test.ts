@@ -85,6 +85,15 @@ const deps: DryRunDeps = {
   checkLua: script => sandbox.check(script),
   runLua: (job, options) => sandbox.run(job, options),
   checkBinding: createBindingCheck({ mcp, publicUrl: "http://127.0.0.1:8420" }),
+  resolveModel: async ({ modelRef, model, credentialId }) => {
+    if (credentialId !== null) return { ok: false, reason: "unknown_key", message: "no such key" }
+    const name = modelRef ?? model
+    if (name === "none") return { ok: false, reason: "no_key", message: "there is no key of openai" }
+    if (name === "bad") return { ok: false, reason: "bad_reference", message: "model_ref must be direct.<vendor>.<model>" }
+    const target = { vendor: "openai", model: "m", baseUrl: null, apiKey: "k", options: {} } as const
+    const key = { credentialId: "k", credentialScope: "tenant", contextWindow: null, secrets: [] } as const
+    return { ok: true, target, modelRef: "direct.openai.m", ...key, isListed: name === "known", costOf: () => null }
+  },
 }
 const dryRun = new DryRun(deps)
 
@@ -391,3 +400,49 @@ test("what is ready has a sound structure, and any JSON has a report", async () 
   )
   expect(ready).toBeGreaterThan(0)
 }, 60_000)
+
+describe("calls of models", () => {
+  const model = (id: string, more: JsonObject): JsonObject => ({ id, type: "llm_call", prompt: "hi", ...more })
+
+  test("are checked for the model, the key, the parameters and the schema, each at its place", async () => {
+    const body = await report(
+      {
+        steps: [
+          model("fine", { model_ref: "known", output_schema: { type: "object" } }),
+          model("later", { model_ref: "{{input.model}}" }),
+          model("new", { model: "newer-than-the-table" }),
+          model("keyless", { model: "none" }),
+          model("bad", { model_ref: "bad" }),
+          model("foreign", { model_ref: "known", llm_credential_id: "another" }),
+          model("params", { model_ref: "known", llm_params: { temperature: "hot" } }),
+          model("odd", { model_ref: "known", llm_params: { response_format: "json", top_p: "{{input.p}}" } }),
+        ],
+      },
+      { params: { model: "m", p: 1 } },
+    )
+    expect(told(body)).toEqual([
+      "w llm_model_unknown $.steps[2].model",
+      "w llm_key_missing $.steps[3].model",
+      "w llm_model_unknown $.steps[4].model_ref",
+      "w llm_key_unknown $.steps[5].llm_credential_id",
+      "e llm_params_invalid $.steps[6].llm_params",
+      "w llm_param_ignored $.steps[7].llm_params",
+    ])
+    expect(body.readiness).toBe("blocked")
+  })
+
+  test("inside loops are checked, too, and templates of prompt and system as everywhere", async () => {
+    const inner = [model("m", { model: "none", prompt: "{{steps.nowhere.result}}" })]
+    const body = await report({
+      steps: [
+        { id: "e", type: "for_each", for_each_items: [1], for_each_body_steps: inner },
+        model("s", { model_ref: "known", system: "{{ input." }),
+      ],
+    })
+    expect(told(body)).toEqual([
+      "e template_unresolved $.steps[0].for_each_body_steps[0].prompt",
+      "w llm_key_missing $.steps[0].for_each_body_steps[0].model",
+      "e template_unresolved $.steps[1].system",
+    ])
+  })
+})

@@ -149,7 +149,7 @@ describe("a new workflow", () => {
   })
 
   test("may hold a step type that this version only stores", async () => {
-    const made = await create({ graph: { steps: [{ id: "a", type: "llm_call", prompt: "hi", model: "m" }] } })
+    const made = await create({ graph: { steps: [{ id: "a", type: "agent_call", prompt: "hi", agent_id: "m" }] } })
     expect(made.status).toBe("draft")
     expect((await call("POST", `/${made.id}/versions`)).status).toBe(201)
   })

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
+import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 
 /** Keywords whose cost grows with the value and the schema, and no faster. */
 const PLAIN = new Set([

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { safeSchema } from "../../../src/modules/mcp/safe-schema.ts"
+import { safeSchema } from "../../src/connectors/safe-schema.ts"
 
 test("types, bounds, enums and nested properties stay; patterns, formats and references go", () => {
   const schema = {
