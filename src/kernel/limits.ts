@@ -286,7 +286,7 @@ export const TOKEN_REFRESHES_PARALLEL_MAX = 8
 /** Tool calls of one answer that are made; of those beyond, up to the second, the model is told; with more the answer is refused. */
 export const LLM_TOOL_CALLS_MAX = 64
 export const LLM_TOOL_CALLS_KEPT_MAX = 1_000
-/** A model that sends nothing for so long while it is awaited is given up; local servers load theirs first. */
+/** A stream in which nothing comes for so long is given up; local servers load their model first. */
 export const LLM_SILENCE_MAX_MS = 5 * 60_000
 /** What a vendor says in its own words within an error; the rest is cut. */
 export const LLM_MESSAGE_MAX_CHARS = 1_000

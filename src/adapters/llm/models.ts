@@ -29,7 +29,7 @@ export function createModels({ egress, clock }: ModelsDeps): Models {
     signal.addEventListener("abort", onAbort, { once: true })
     const timer = setTimeout(() => abort(tooSlow(target, timeoutMs)), timeoutMs)
     let settled = false
-    const fetch = limited(egress.for(options.asker), timeoutMs)
+    const fetch = limited(egress.for(options.asker), onText === undefined ? timeoutMs : Math.min(timeoutMs, LLM_SILENCE_MAX_MS))
     const told = onText === undefined ? undefined : (delta: string) => void (settled || onText(delta))
     try {
       return await Promise.race([work({ fetch, signal: end.signal, onText: told }), ended.promise])
@@ -48,9 +48,9 @@ export function createModels({ egress, clock }: ModelsDeps): Models {
   }
 }
 
-/** Our own end comes first, whole; egress only watches that somebody is still there. */
-function limited(outgoing: Outgoing, timeoutMs: number): EgressFetch {
-  const limits = { totalMs: Number.POSITIVE_INFINITY, idleMs: Math.min(timeoutMs, LLM_SILENCE_MAX_MS) }
+/** The end of all of it is our own; egress watches that a stream is still alive. An answer at once is silent while the model thinks. */
+function limited(outgoing: Outgoing, idleMs: number): EgressFetch {
+  const limits = { totalMs: Number.POSITIVE_INFINITY, idleMs }
   return Object.assign((input: string | URL | Request, init?: RequestInit) => outgoing.fetch(input, init, limits), {
     preconnect() {},
   })

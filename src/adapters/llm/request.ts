@@ -27,7 +27,8 @@ export function sdkCall(target: ModelTarget, request: ModelRequest, names: ToolN
   return {
     prompt: [
       ...(said === "" ? [] : [{ role: "system" as const, content: said }]),
-      ...request.messages.map(message => sdkMessage(target, message, names)),
+      // An answer of nothing is a message that most vendors refuse.
+      ...request.messages.map(message => sdkMessage(target, message, names)).filter(message => message.content.length > 0),
     ],
     ...(request.tools.length === 0 ? {} : { tools: request.tools.map(tool => sdkTool(tool, names)) }),
     ...(output === null || form.instructOutput === true
@@ -53,8 +54,9 @@ function sdkTool(tool: ModelRequest["tools"][number], names: ToolNames) {
   return {
     type: "function" as const,
     name: names.wire(tool.name),
-    description: tool.description,
-    inputSchema: tool.inputSchema as Schema,
+    ...(tool.description === "" ? {} : { description: tool.description }),
+    // Vendors want it said that arguments are an object, and with which members, if with none.
+    inputSchema: { type: "object", properties: {}, ...tool.inputSchema } as Schema,
   }
 }
 

@@ -93,6 +93,19 @@ test("a tool whose name vendors refuse is called under another, and comes back u
   ])
 })
 
+test("a tool without a description or a schema, and an answer of nothing in between, are no trouble to anybody", async () => {
+  for (const { name } of SPOKEN) {
+    speak(name)
+    const nothing = { role: "assistant", text: "", toolCalls: [], vendorData: null } as const
+    const messages = [...ask("hi").messages, nothing]
+    const tools = [{ name: "ping", description: "", inputSchema: {} }]
+
+    const answer = await models().complete(at, { ...ask("hi", { tools }), messages }, options())
+
+    expect(answer.message.text).toBe("ok")
+  }
+})
+
 test("extra fields go to local servers, but none that is ours", async () => {
   const extra = { num_ctx: 16_384, chat_template_kwargs: { thinking: false }, stream: true, model: "other", messages: [] }
 
