@@ -23,6 +23,7 @@ import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
+import { recordingRoutes } from "./modules/recordings/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
@@ -58,6 +59,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
+  Parameters<typeof recordingRoutes>[0] &
   Parameters<typeof egressRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
@@ -92,6 +94,7 @@ export const api = (deps: ApiDeps) =>
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
     .use(artifactRoutes(deps))
+    .use(recordingRoutes(deps))
     .use(egressRoutes(deps))
     .use(metricsRoutes(deps))
 

@@ -54,6 +54,8 @@ import { createServedTools } from "./modules/mcp/served-tools.ts"
 import { createMcpService, type McpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
+import { createRecorder, RecordingService } from "./modules/recordings/service.ts"
+import { createRecordingStore } from "./modules/recordings/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { uuidOf } from "./modules/runs/derived-id.ts"
@@ -254,15 +256,18 @@ export async function createApp(deps: AppDeps) {
     runLua: (job, options) => lua.run(job, options),
   })
 
+  const recordingStore = createRecordingStore(db)
+  const recorder = createRecorder({ store: recordingStore, clock, log })
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve })],
+    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve, recorder })],
     [
       "mcp_call",
       createMcpCallExecutor({
         resolve: mcp.resolveForRun,
         queued: new Set(["sqlite"]),
         driftOf: (call, tool) => mcp.drifts.of(call, tool),
+        recorder,
       }),
     ],
     ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
@@ -276,6 +281,8 @@ export async function createApp(deps: AppDeps) {
   const startChild = createChildStart({ runs, workflows, clock })
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
+  const keepRecordings = config["recordings.keep_days"]
+  const recordings = new RecordingService({ store: recordingStore, runs: service, clock, keepDays: keepRecordings })
   const drainMs = config["runs.drain_limit_s"] * 1000
   const starts = new RunStarts({ runs, store: runStore, workflows, clock, ids })
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
@@ -326,7 +333,7 @@ export async function createApp(deps: AppDeps) {
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ llmKeys: llm.keys, llmCatalog: llm.catalog, resolveModel: llm.resolve },
-    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
+    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts, recordings },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
@@ -375,6 +382,12 @@ export async function createApp(deps: AppDeps) {
       "sweep of artifacts",
       SWEEP_EVERY_MS,
       leadership.guard(now => artifacts.sweep(now)),
+      log,
+    ),
+    startLoop(
+      "sweep of recordings",
+      SWEEP_EVERY_MS,
+      leadership.guard(now => recordings.sweep(now)),
       log,
     ),
     ...(config["scheduler.enabled"]

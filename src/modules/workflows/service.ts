@@ -29,6 +29,7 @@ export interface WorkflowDraft {
   readonly graph: unknown
   readonly run_setup?: RunSetup | null
   readonly input_schema?: Json
+  readonly recording?: boolean
 }
 
 export interface WorkflowServiceDeps {
@@ -46,6 +47,8 @@ export interface VersionToRun {
   readonly plan: Plan
   readonly runSetup: RunSetup | null
   readonly inputSchema: Json | null
+  /** What its runs do unless their start says otherwise. */
+  readonly recording: boolean
   /** Its graph knows a webhook's payload also by its older name (contract C-2), under which it is stored only then. */
   readonly readsWebhookPayload: boolean
 }
@@ -85,6 +88,7 @@ export class WorkflowService implements PlanSource {
       graph: this.#checkedDraft(draft.graph),
       runSetup: draft.run_setup ?? null,
       inputSchema: checkedSchema(draft.input_schema) ?? null,
+      recording: draft.recording ?? false,
       latestVersion: null,
       createdBy: caller.userId,
       updatedBy: caller.userId,
@@ -105,6 +109,7 @@ export class WorkflowService implements PlanSource {
       ...(changes.graph !== undefined && { graph: this.#checkedDraft(changes.graph) }),
       ...(changes.run_setup !== undefined && { runSetup: changes.run_setup }),
       ...(changes.input_schema !== undefined && { inputSchema: checkedSchema(changes.input_schema) }),
+      ...(changes.recording !== undefined && { recording: changes.recording }),
       updatedBy: caller.userId,
       updatedAt: this.deps.clock.now(),
     })
@@ -168,8 +173,8 @@ export class WorkflowService implements PlanSource {
     }
     const { plan, refusal, readsWebhookPayload } = await this.#compiled(row.id, row.version)
     if (refusal) throw new AppError("invalid", refusal.message, { code: "STEP_TYPE_UNAVAILABLE" })
-    const { runSetup, inputSchema } = row
-    return { version: row.version, plan, runSetup, inputSchema, readsWebhookPayload }
+    const { runSetup, inputSchema, recording } = row
+    return { version: row.version, plan, runSetup, inputSchema, recording: recording === true, readsWebhookPayload }
   }
 
   /** Null: nobody looked at its tools when it was published. */
@@ -247,6 +252,7 @@ function workflowBody(row: WorkflowRow): WorkflowBody {
     graph: row.graph,
     run_setup: row.runSetup,
     input_schema: row.inputSchema,
+    recording: row.recording === true,
     latest_version: row.latestVersion,
     created_by: row.createdBy,
     updated_by: row.updatedBy,
