@@ -2,9 +2,15 @@ import { readMasterKey } from "../adapters/vault/master-key.ts"
 import { unseal } from "../adapters/vault/seal.ts"
 import type { Config } from "../config.ts"
 import { findAdapter, slugOfUrl } from "../connectors/catalog.ts"
-import { isJsonObject, type Json } from "../kernel/json.ts"
+import { isJsonObject, type Json, textOf } from "../kernel/json.ts"
 import { sourcesOf, vaultNameOf } from "../modules/mcp/wiring.ts"
-import { type ReachRows, type SavedConnection, secretKey, type WiredInstance } from "../storage/inspect-reach.ts"
+import {
+  type ReachRows,
+  type SavedConnection,
+  type SavedModelKey,
+  secretKey,
+  type WiredInstance,
+} from "../storage/inspect-reach.ts"
 import { type Address, addressesIn, addressOf } from "./address-in.ts"
 
 /** Where an instance may go, and what would lead it there. */
@@ -20,6 +26,15 @@ export interface Reach {
 export const VENDORS: ReadonlyMap<string, string> = new Map([
   ["github", "https://api.github.com"],
   ["resend", "https://api.resend.com"],
+])
+
+/** Where model vendors are called whose key names no address; a test holds it against their adapters. */
+export const MODEL_VENDORS: ReadonlyMap<string, string> = new Map([
+  ["openai", "https://api.openai.com/v1"],
+  ["anthropic", "https://api.anthropic.com/v1"],
+  ["google", "https://generativelanguage.googleapis.com/v1beta"],
+  ["mistral", "https://api.mistral.ai/v1"],
+  ["openrouter", "https://openrouter.ai/api/v1"],
 ])
 
 /** Google's own, as its discovery document has them; any other issuer names its endpoints when it is asked. */
@@ -64,6 +79,7 @@ export function reachOf(rows: ReachRows, deps: ReachDeps): Reach {
     // Of the others the metadata is the user's own, or holds names that only look like addresses.
     if (provider === "mcp_oauth") for (const text of textsIn(metadata)) add(addressesIn(text), why)
   }
+  for (const key of [...rows.modelKeys, ...deps.config["llm.keys"]]) add(modelAddresses(key), `key ${key.label} of ${key.vendor}`)
   if (deps.config["google.client_id"] !== "") add(googleAddresses(deps.config), "signing in with Google")
   if (deps.config["whatsapp.app_id"] !== "") add(addressesIn(deps.config["whatsapp.graph_url"]), "signing up with WhatsApp")
   for (const url of rows.callbacks) add(addressesIn(url), "callback of a run")
@@ -71,6 +87,15 @@ export function reachOf(rows: ReachRows, deps: ReachDeps): Reach {
     for (const text of textsOfCalls(graph)) if (!inProcess(text, deps.publicUrl)) add(addressesIn(text), `workflow ${name}`)
   const programs = deps.config["mcp.stdio"].map(({ name, command }) => ({ name, program: command[0] }))
   return { hosts, programs, unknown }
+}
+
+/** Bedrock has one address for calls and one for the list of models, in each region. */
+function modelAddresses({ vendor, baseUrl, options }: SavedModelKey): readonly Address[] {
+  if (baseUrl !== null) return addressesIn(baseUrl)
+  if (vendor !== "bedrock") return addressesIn(MODEL_VENDORS.get(vendor) ?? "")
+  const region = textOf(options.region)
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+  return ["bedrock-runtime", "bedrock"].flatMap(host => addressesIn(`https://${host}.${region}.${domain}`))
 }
 
 function googleAddresses(config: Config): readonly Address[] {

@@ -18,11 +18,20 @@ export interface SavedConnection {
   readonly metadata: JsonObject
 }
 
+export interface SavedModelKey {
+  readonly vendor: string
+  readonly label: string
+  readonly baseUrl: string | null
+  readonly options: JsonObject
+}
+
 /** What an instance of the runtime keeps that leads outside. */
 export interface ReachRows {
   readonly instances: readonly WiredInstance[]
   readonly servers: readonly { readonly name: string; readonly url: string; readonly bridge: JsonObject | null }[]
   readonly connections: readonly SavedConnection[]
+  /** Keys of model vendors, and addresses of local model servers. */
+  readonly modelKeys: readonly SavedModelKey[]
   /** Addresses that will be told when a run ends, or have still to be told. */
   readonly callbacks: readonly string[]
   /** Drafts, and what is published. */
@@ -38,7 +47,15 @@ export interface SealedSecret {
   readonly wrappedKey: Uint8Array
 }
 
-export const NO_ROWS: ReachRows = { instances: [], servers: [], connections: [], callbacks: [], graphs: [], secrets: new Map() }
+export const NO_ROWS: ReachRows = {
+  instances: [],
+  servers: [],
+  connections: [],
+  modelKeys: [],
+  callbacks: [],
+  graphs: [],
+  secrets: new Map(),
+}
 
 export function secretKey(tenantId: string, name: string): string {
   return JSON.stringify([tenantId, name])
@@ -89,6 +106,15 @@ export function inspectReach(path: string): ReachRows {
         name: String(row.display_name),
         provider: String(row.provider),
         metadata: objectOf(row.metadata),
+      })),
+      modelKeys: all(
+        "llm_provider_keys",
+        "SELECT vendor, label, base_url, options FROM llm_provider_keys ORDER BY created_at",
+      ).map(row => ({
+        vendor: String(row.vendor),
+        label: String(row.label),
+        baseUrl: row.base_url === null ? null : String(row.base_url),
+        options: objectOf(row.options),
       })),
       callbacks: all("run_callbacks", CALLBACKS).map(row => String(row.url)),
       graphs: all("workflow_versions", GRAPHS).map(row => ({ name: String(row.name), graph: objectOf(row.graph) })),

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { openVault } from "../../src/adapters/vault/open.ts"
 import { addressesIn } from "../../src/cli/address-in.ts"
 import { airgapReport } from "../../src/cli/airgap.ts"
-import { VENDORS } from "../../src/cli/reach.ts"
+import { MODEL_VENDORS, VENDORS } from "../../src/cli/reach.ts"
 import { type Config, readConfig } from "../../src/config.ts"
 import { canonicalUrl } from "../../src/connectors/catalog.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
@@ -41,6 +41,16 @@ test("the address that each connector calls by itself is known", () => {
   })
   expect(called.length).toBeGreaterThan(0)
   expect(Object.fromEntries(called)).toEqual(Object.fromEntries(VENDORS))
+})
+
+test("the address of each model vendor is known", () => {
+  const folder = join(import.meta.dir, "../../src/adapters/llm/vendors")
+  const called = readdirSync(folder).flatMap(file => {
+    const [, own] = /^const OWN = "(https?:\/\/[^"]+)"/m.exec(readFileSync(join(folder, file), "utf8")) ?? []
+    return own === undefined ? [] : [[file.replace(".ts", ""), own]]
+  })
+  expect(called.length).toBeGreaterThan(0)
+  expect(Object.fromEntries(called)).toEqual(Object.fromEntries(MODEL_VENDORS))
 })
 
 const CANARY = "s3cr3t-canary"
@@ -185,6 +195,26 @@ describe("doctor --airgap", () => {
       await tx.delete(vaultSecrets)
       await tx.insert(vaultSecrets).values(rows)
     })
+  })
+
+  test("lists where models are called: the workspace's keys and the operator's, by their own addresses or the vendor's", async () => {
+    const caller = world.as(world.people.contributor)
+    const made: string[] = []
+    for (const wish of [
+      { vendor: "anthropic", label: "team" },
+      { vendor: "bedrock", label: "eu", options: { region: "eu-central-1" } },
+    ]) {
+      const { body } = await world.call(caller, "POST", "/v1/llm-provider-keys", { ...wish, api_key: CANARY })
+      made.push(body.id)
+    }
+    const keys = { ollama: { vendor: "local", base_url: "http://127.0.0.1:11434/v1" }, openai: CANARY }
+    const { hosts } = report({ "llm.keys": keys, "egress.allow": OPEN })
+    const why = (host: string) => hosts.find(one => one.host === host)?.why
+    expect(why("api.anthropic.com")).toEqual(["key team of anthropic"])
+    expect(why("bedrock-runtime.eu-central-1.amazonaws.com")).toEqual(["key eu of bedrock"])
+    expect(why("api.openai.com")).toEqual(["key openai of openai"])
+    expect(why("127.0.0.1")).toEqual(["key ollama of local"])
+    for (const id of made) await world.call(caller, "DELETE", `/v1/llm-provider-keys/${id}`)
   })
 
   test("lists what settings lead to, and names the programs that are MCP servers", () => {

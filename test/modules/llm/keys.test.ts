@@ -272,6 +272,40 @@ describe("resolve", () => {
     })
   })
 
+  test("a model that the table knows but nobody has a key of asks for one, by whichever name", async () => {
+    for (const wish of [{ model_ref: "direct.openai.gpt-4.1" }, { model: "gpt-4.1" }]) {
+      const answer = await resolve(wish)
+      expect([answer.status, answer.body.code]).toEqual([422, "NO_PROVIDER_KEY"])
+      expect(answer.body.error).toContain("there is no key of openai")
+    }
+    const { id } = await openai()
+    expect((await resolve({ model: "gpt-4.1" })).body).toMatchObject({
+      ...{ model_ref: "direct.openai.gpt-4.1", credential_id: id, listed: true, context_window: expect.any(Number) },
+    })
+  })
+
+  test("the catalog knows models and prices without a network, and who has keys", async () => {
+    const viewer = world.as(world.people.viewer)
+    const catalog = async () => (await world.call(viewer, "GET", `${KEYS}/catalog`)).body
+    const gpt = async () => {
+      const { models } = (await catalog()).providers.find((p: { vendor: string }) => p.vendor === "openai")
+      return models.find((m: { model: string }) => m.model === "gpt-4.1")
+    }
+    expect(await gpt()).toEqual({
+      ...{ model_ref: "direct.openai.gpt-4.1", model: "gpt-4.1", label: "GPT-4.1", context_window: expect.any(Number) },
+      ...{ price: { input: 2, output: 8, cached_input: 0.5 }, system_key: false, tenant_key: false },
+    })
+    await openai()
+    expect(await gpt()).toMatchObject({ system_key: false, tenant_key: true })
+    const { keys, providers } = await catalog()
+    expect(keys[0]).toEqual({ id: expect.any(String), vendor: "openai", scope: "tenant", label: "main", last4: "…789=" })
+    expect(providers.map((p: { vendor: string }) => p.vendor)).toEqual([
+      ...["openai", "anthropic", "google", "mistral", "openrouter", "azure", "bedrock", "local", "builtin"],
+    ])
+    const only = (await world.call(viewer, "GET", `${KEYS}/catalog?vendor=builtin`)).body.providers
+    expect(only.map((p: { models: unknown[] }) => p.models.length)).toEqual([1])
+  })
+
   test("a bare name is looked up where there is a key; the server that has it answers", async () => {
     const { id } = await local()
     expect((await resolve({ model: "vendor/m.2:latest" })).body).toMatchObject({
