@@ -18,6 +18,11 @@ export interface Node {
   readonly stallMs: number
 }
 
+/** What ended with its start has an asker who hears of it: a parent looks at the child that it has started. */
+export function ofNobody(header: RunHeader): RunHeader {
+  return { ...header, ownerBootId: null }
+}
+
 export function sameHeader(a: RunHeader, b: RunHeader): boolean {
   return (
     a.status === b.status &&
@@ -32,8 +37,11 @@ export function sameHeader(a: RunHeader, b: RunHeader): boolean {
 }
 
 function headerOf(state: RunState, { bootId, stallMs }: Node): RunHeader {
-  // A child that ends while no process is there has nobody to tell: the next boot has to look.
-  const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0 || state.children > 0)
+  // A child that ends while no process is there has nobody to tell: the next boot has to look. And who ends a child may end
+  // itself before the parent knows: somebody has to look after it until then.
+  const moves = isFinal(state.status)
+    ? state.facts.parent !== null
+    : state.status !== "paused" || state.moving > 0 || state.children > 0
   return {
     status: state.status,
     pauseReason: state.pauseReason,

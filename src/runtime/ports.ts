@@ -231,6 +231,8 @@ export interface Journal {
   keepSnapshot(runId: string, snapshot: Snapshot): Promise<void>
   /** Makes `bootId` the owner of every run whose owner holds no lease; their ids, in the order of their starts. */
   takeOver(bootId: string): Promise<readonly string[]>
+  /** Nobody has to look after it any more: a child that has ended, and whose parent knows. */
+  release(runId: string): Promise<void>
   /** Ids of the runs that the boot owns. */
   owned(bootId: string): Promise<readonly string[]>
   /** Ids of runs whose `wakeAt` has come, earliest first. */

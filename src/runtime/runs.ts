@@ -8,7 +8,7 @@ import type { Clock } from "../kernel/clock.ts"
 import { AppError, messageOf } from "../kernel/errors.ts"
 import { LEASE_MS, MAILBOX_MAX, RUNS_IN_MEMORY_MAX, SNAPSHOT_EVERY_EVENTS, STARTS_WAITING_MAX } from "../kernel/limits.ts"
 import { ActiveRun, type Letter, type Outcome, placeKey } from "./active-run.ts"
-import { changesOf, sameHeader, stamp } from "./changes.ts"
+import { changesOf, ofNobody, sameHeader, stamp } from "./changes.ts"
 import type { EventFeed } from "./feed.ts"
 import { Halts } from "./halts.ts"
 import { keepSnapshot, loadRun } from "./load-run.ts"
@@ -87,7 +87,8 @@ export class Runs {
     const told = { ...(identity && { identity }), ...(origin && { origin }), ...(recording && { recording }) }
     const { events, state } = decide(before, { type: "Start", ...told }, now)
     const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
-    await this.deps.journal.create(run, changes, also)
+    const { header } = changes
+    await this.deps.journal.create(run, { ...changes, header: isFinal(state.status) ? ofNobody(header) : header }, also)
     this.#tell(run, changes.events)
     if (isFinal(state.status)) return state
     const active = new ActiveRun(run, state)
@@ -403,6 +404,7 @@ export class Runs {
         output: outputOf(child),
         error: child.error,
       })
+      await this.deps.journal.release(childRunId)
     } catch (error) {
       if (this.#quiet) return
       this.deps.log.warn(

@@ -68,6 +68,9 @@ export function createJournal(db: Database): Journal {
       const rows = await db.write(tx => tx.update(runs).set({ ownerBootId: bootId }).where(left).returning({ id, startedAt }))
       return rows.sort((a, b) => a.startedAt - b.startedAt).map(r => r.id)
     },
+    async release(runId) {
+      await commit(db, [{ sql: RELEASE, params: [runId] }], [], () => new RunLost(`run ${runId} went on elsewhere`))
+    },
     async owned(bootId) {
       const rows = await db.query({ sql: SELECT_OWNED, params: [bootId] })
       return rows.map(r => String(r.id))
@@ -98,6 +101,7 @@ const SELECT_EVENTS =
 const KEEP_SNAPSHOT = `INSERT INTO run_snapshots (run_id, seq, format, state) VALUES (?, ?, ?, ?)
   ON CONFLICT (run_id) DO UPDATE SET seq = excluded.seq, format = excluded.format, state = excluded.state`
 const SELECT_SNAPSHOT = "SELECT seq, state FROM run_snapshots WHERE run_id = ? AND format = ?"
+const RELEASE = "UPDATE runs SET owner_boot_id = NULL WHERE id = ?"
 const SELECT_OWNED = "SELECT id FROM runs WHERE owner_boot_id = ?"
 const SELECT_DUE = "SELECT id FROM runs WHERE wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?"
 

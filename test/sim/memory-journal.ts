@@ -62,6 +62,11 @@ export class MemoryJournal {
           this.runs.get(runId)!.snapshot = snapshot
         }),
       takeOver: bootId => this.#ask(owner, `takeOver ${bootId}`, [], () => this.#takeOver(bootId)),
+      release: runId =>
+        this.#ask(owner, `release ${runId}`, ["full", "refused"], () => {
+          const stored = this.runs.get(runId)!
+          stored.header = { ...stored.header, ownerBootId: null }
+        }),
       owned: bootId =>
         this.#ask(owner, `owned ${bootId}`, ["refused"], () =>
           [...this.runs.values()].filter(r => r.header.ownerBootId === bootId).map(r => r.id),
@@ -152,7 +157,7 @@ export class MemoryJournal {
     for (const event of events) stored.add({ ...event, event: copy(event.event) })
     if (header) stored.header = header
     stored.changeTasks(tasks)
-    stored.checkRow(owner)
+    stored.checkRow(owner, events[0]?.seq === 1 ? "first" : "later")
   }
 
   #load(runId: string, format: number | null): JournaledRun | null {

@@ -1,4 +1,5 @@
 import { drainMicrotasks } from "bun:jsc"
+import { openPlaces, stateAt } from "../../src/engine/place.ts"
 import { pendingTasks, type RunFacts } from "../../src/engine/state.ts"
 import type { Json, JsonObject } from "../../src/kernel/json.ts"
 import { LEASE_MS } from "../../src/kernel/limits.ts"
@@ -116,6 +117,13 @@ class Simulation {
     world.holds(boot.worker.executing === 0, () => `${boot.worker.executing} attempts are said to be under way`)
     if (world.zombies) return
     boot.checkTold()
+    for (const { id, state } of this.disk.runs.values()) {
+      const waited = openPlaces(state, step => step.status === "running" && step.childRunId !== null).map(
+        place => stateAt(state, place)?.childRunId ?? "",
+      )
+      for (const child of waited)
+        world.holds(!this.disk.runs.get(child)?.ended, () => `${id} waits for ${child}, which has ended`)
+    }
     for (const { id, state } of this.disk.runs.values())
       world.holds(workUnderWay(state).length === 0, () => `${id}: ${JSON.stringify(workUnderWay(state))} is done by nobody`)
   }

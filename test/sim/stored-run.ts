@@ -160,9 +160,12 @@ export class StoredRun {
   }
 
   /** The row and the tasks are what the events say. `ownerBootId`: who moves the run if it moves. */
-  checkRow(ownerBootId: string): void {
+  checkRow(ownerBootId: string, append: "first" | "later"): void {
     const { state, header, world } = this
-    const moves = !isFinal(state.status) && (state.status !== "paused" || state.moving > 0 || state.children > 0)
+    // A child that ended is looked after until its parent knows, who asks about one that ended with its start.
+    const moves = isFinal(state.status)
+      ? state.facts.parent !== null && append === "later"
+      : state.status !== "paused" || state.moving > 0 || state.children > 0
     const expected: RunHeader = {
       status: state.status,
       pauseReason: state.pauseReason,

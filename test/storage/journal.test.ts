@@ -267,6 +267,15 @@ for (const dialect of dialects) {
       expect(await journal.takeOver("boot-3")).toHaveLength(3)
     })
 
+    test("takes over a child that ended and whose parent may not know, until it is released", async () => {
+      const child = newRun()
+      await journal.create(child, first({ ownerBootId: "boot-1" }))
+      await journal.append(child, append([at(2)], { status: "completed", completedAt: START, ownerBootId: "boot-1" }))
+      expect(await journal.takeOver("boot-2")).toEqual([child.facts.runId])
+      await journal.release(child.facts.runId)
+      expect([await journal.takeOver("boot-3"), await journal.owned("boot-2")]).toEqual([[], []])
+    })
+
     test("goes on from a snapshot in the format that is asked for, and from the beginning without", async () => {
       const run = newRun()
       const { runId } = run.facts
