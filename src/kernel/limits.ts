@@ -294,6 +294,8 @@ export const LLM_TOOL_CALLS_MAX = 64
 export const LLM_TOOL_CALLS_KEPT_MAX = 1_000
 /** A stream in which nothing comes for so long is given up; local servers load their model first. */
 export const LLM_SILENCE_MAX_MS = 5 * 60_000
+/** Calls of models that begin in one turn of the event loop. */
+export const LLM_STARTS_PER_TURN = 16
 /** What a vendor says in its own words within an error; the rest is cut. */
 export const LLM_MESSAGE_MAX_CHARS = 1_000
 /** One llm_call, with all that belongs to it (contract G-9). */

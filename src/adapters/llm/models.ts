@@ -4,6 +4,7 @@ import type { Egress, EgressFetch, Outgoing } from "../egress/egress.ts"
 import { failureOf } from "./failures.ts"
 import { type CallOptions, ModelFailure, type Models, type ModelTarget } from "./llm.ts"
 import { DRIVERS } from "./registry.ts"
+import { Starts } from "./starts.ts"
 import type { VendorCall } from "./vendor.ts"
 
 export interface ModelsDeps {
@@ -12,6 +13,8 @@ export interface ModelsDeps {
 }
 
 export function createModels({ egress, clock }: ModelsDeps): Models {
+  const starts = new Starts()
+
   async function run<T>(
     target: Omit<ModelTarget, "model">,
     options: CallOptions,
@@ -32,7 +35,8 @@ export function createModels({ egress, clock }: ModelsDeps): Models {
     const fetch = limited(egress.for(options.asker), onText === undefined ? timeoutMs : Math.min(timeoutMs, LLM_SILENCE_MAX_MS))
     const told = onText === undefined ? undefined : (delta: string) => void (settled || onText(delta))
     try {
-      return await Promise.race([work({ fetch, signal: end.signal, onText: told }), ended.promise])
+      const answer = starts.mine().then(() => work({ fetch, signal: end.signal, onText: told }))
+      return await Promise.race([answer, ended.promise])
     } catch (error) {
       throw end.signal.aborted ? end.signal.reason : failureOf(error, target, clock.now())
     } finally {
