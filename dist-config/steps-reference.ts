@@ -38,14 +38,10 @@ function section(type: StepType): string {
     type.timeoutDefaultMs === null
       ? "no limit of its own"
       : `${type.timeoutDefaultMs / 1000} s unless \`timeout_s\` says otherwise`
-  const here =
-    type.runs === "unavailable"
-      ? "\n**Not in this version**: such a graph can be stored and published, its start is refused.\n"
-      : ""
   return `## \`${type.type}\`
 
 ${type.description} Time: ${limit}.
-${here}${table}${groups}`
+${table}${groups}`
 }
 
 function kindOf(field: Field): string {

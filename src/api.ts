@@ -2,6 +2,7 @@ import { Elysia } from "elysia"
 import type { Gate } from "./http/gate.ts"
 import { healthRoutes } from "./http/health.ts"
 import { metricsRoutes } from "./http/metrics.ts"
+import { agentRoutes } from "./modules/agents/routes.ts"
 import { alertRoutes } from "./modules/alerts/routes.ts"
 import { artifactRoutes } from "./modules/artifacts/routes.ts"
 import { pageRoutes } from "./modules/auth/page-routes.ts"
@@ -23,7 +24,6 @@ import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
-import { recordingRoutes } from "./modules/recordings/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
@@ -56,10 +56,10 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof connectionOverrideRoutes>[0] &
   Parameters<typeof connectionCallbackRoutes>[0] &
   Parameters<typeof llmRoutes>[0] &
+  Parameters<typeof agentRoutes>[0] &
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
-  Parameters<typeof recordingRoutes>[0] &
   Parameters<typeof egressRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
@@ -91,10 +91,10 @@ export const api = (deps: ApiDeps) =>
     .use(connectionOverrideRoutes(deps))
     .use(connectionCallbackRoutes(deps))
     .use(llmRoutes(deps))
+    .use(agentRoutes(deps))
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
     .use(artifactRoutes(deps))
-    .use(recordingRoutes(deps))
     .use(egressRoutes(deps))
     .use(metricsRoutes(deps))
 

@@ -27,6 +27,8 @@ import type { Clock } from "./kernel/clock.ts"
 import { AppError, messageOf } from "./kernel/errors.ts"
 import type { Ids } from "./kernel/ids.ts"
 import { LEASE_RENEW_MS, SQLITE_CHILD_MEMORY_MAX_BYTES } from "./kernel/limits.ts"
+import { AgentService } from "./modules/agents/service.ts"
+import { createAgentStore } from "./modules/agents/store.ts"
 import { AlertService } from "./modules/alerts/service.ts"
 import { createAlertStore } from "./modules/alerts/store.ts"
 import { ArtifactService } from "./modules/artifacts/service.ts"
@@ -54,8 +56,6 @@ import { createServedTools } from "./modules/mcp/served-tools.ts"
 import { createMcpService, type McpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
-import { createRecorder, RecordingService } from "./modules/recordings/service.ts"
-import { createRecordingStore } from "./modules/recordings/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { uuidOf } from "./modules/runs/derived-id.ts"
@@ -79,6 +79,7 @@ import { createWake } from "./runtime/loops/wake.ts"
 import { JournalFull, RunLost, type StepExecutor } from "./runtime/ports.ts"
 import { Runs } from "./runtime/runs.ts"
 import { Worker } from "./runtime/worker.ts"
+import { createAgentCallExecutor } from "./steps/agent_call/execute.ts"
 import { createLlmCallExecutor } from "./steps/llm_call/execute.ts"
 import { createLuaExecutor } from "./steps/lua_script/execute.ts"
 import { createMcpCallExecutor } from "./steps/mcp_call/execute.ts"
@@ -246,9 +247,11 @@ export async function createApp(deps: AppDeps) {
   connections.overrides.onChange(() => mcp.changed())
   const models = createModels({ egress, clock })
   const llm = openLlm({ ...{ db, vault, egress, models, clock, ids, log }, operatorKeys: config["llm.keys"] })
+  const agents = new AgentService({ store: createAgentStore(db), mcp, resolveModel: llm.resolve, clock, ids })
   const dryRun = new DryRun({
     workflows,
     resolveModel: llm.resolve,
+    agentProblemsOf: (scope, id) => agents.problems(scope, id),
     types: stepTypes,
     clock,
     checkLua: script => lua.check(script),
@@ -256,21 +259,27 @@ export async function createApp(deps: AppDeps) {
     runLua: (job, options) => lua.run(job, options),
   })
 
-  const recordingStore = createRecordingStore(db)
-  const recorder = createRecorder({ store: recordingStore, clock, log })
+  /** Their calls wait for a process of ours, which keeps the limit itself. */
+  const queued = new Set(["sqlite"])
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve, recorder })],
+    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve })],
     [
       "mcp_call",
       createMcpCallExecutor({
         resolve: mcp.resolveForRun,
-        queued: new Set(["sqlite"]),
+        queued,
         driftOf: (call, tool) => mcp.drifts.of(call, tool),
-        recorder,
       }),
     ],
     ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
+    [
+      "agent_call",
+      createAgentCallExecutor({
+        ...{ models, queued, plans: workflows, resolve: mcp.resolveForRun, resolveModel: llm.resolve },
+        findAgent: async (scope, id) => (config["agents.enabled"] ? await agents.find(scope, id) : null),
+      }),
+    ],
   ])
   const journal = createJournal(db)
   const worker = new Worker(executors, Math.random, log)
@@ -281,8 +290,6 @@ export async function createApp(deps: AppDeps) {
   const startChild = createChildStart({ runs, workflows, clock })
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
-  const keepRecordings = config["recordings.keep_days"]
-  const recordings = new RecordingService({ store: recordingStore, runs: service, clock, keepDays: keepRecordings })
   const drainMs = config["runs.drain_limit_s"] * 1000
   const starts = new RunStarts({ runs, store: runStore, workflows, clock, ids })
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
@@ -332,8 +339,9 @@ export async function createApp(deps: AppDeps) {
     ...{ gate, log, readiness, auth, origins, trustProxy: config["auth.trust_proxy"], version: deps.version },
     ...{ webhooks: webhooks.service, ingress: webhooks.ingress, webhooksEnabled: config["inbound_webhooks.enabled"] },
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
+    ...{ agents, agentsEnabled: config["agents.enabled"] },
     ...{ llmKeys: llm.keys, llmCatalog: llm.catalog, resolveModel: llm.resolve },
-    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts, recordings },
+    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
@@ -382,12 +390,6 @@ export async function createApp(deps: AppDeps) {
       "sweep of artifacts",
       SWEEP_EVERY_MS,
       leadership.guard(now => artifacts.sweep(now)),
-      log,
-    ),
-    startLoop(
-      "sweep of recordings",
-      SWEEP_EVERY_MS,
-      leadership.guard(now => recordings.sweep(now)),
       log,
     ),
     ...(config["scheduler.enabled"]

@@ -35,14 +35,12 @@ interface Read {
 }
 
 function checkStep(at: Read, type: StepType | undefined): readonly Issue[] {
-  // Of a type that cannot run here no fields are described.
-  const described = type !== undefined && (type.runs !== "unavailable" || Object.keys(type.fields).length > 0)
   return Object.entries(at.document).flatMap(([name, value]) => {
     const control = Object.hasOwn(CONTROLS, name) ? CONTROLS[name] : undefined
     if (control) return control.inside ? [] : checkOutside(at, name, value)
     const field = type && Object.hasOwn(type.fields, name) ? type.fields[name] : undefined
     if (field) return checkValue(at, name, field, value)
-    return described ? [unknownKey(at, name, type)] : []
+    return type ? [unknownKey(at, name, type)] : []
   })
 }
 

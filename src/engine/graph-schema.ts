@@ -45,7 +45,6 @@ function stepSchema(type: StepType, where: "step" | "inner" | "single"): JsonObj
   const controls = Object.entries(CONTROLS).filter(([, c]) => where === "step" || c.inside)
   const fields = Object.entries(type.fields)
   const required = fields.filter(([, f]) => f.required).map(([name]) => name)
-  const described = type.runs !== "unavailable" || fields.length > 0
   return {
     title: type.title,
     description: type.description,
@@ -57,7 +56,7 @@ function stepSchema(type: StepType, where: "step" | "inner" | "single"): JsonObj
     },
     required: [...(where === "single" ? ["type"] : ["id", "type"]), ...required],
     ...(type.oneOf && { allOf: type.oneOf.map(group => ({ anyOf: group.map(name => ({ required: [name] })) })) }),
-    ...(described && { additionalProperties: false }),
+    additionalProperties: false,
   }
 }
 

@@ -7,7 +7,7 @@ import type { StepTypes } from "./step-type.ts"
 /** Types of the contract that no version of this program runs (contract G-10). */
 const FOREIGN_TYPES: ReadonlySet<string> = new Set(["external_agent"])
 
-/** What this version stores but could not run as its author meant it. A start is refused with the first of these. */
+/** What is right as drawn, and cannot run here. */
 export function unrunnable(graph: unknown, types: StepTypes): readonly Issue[] {
   if (!isJsonObject(graph)) return []
   return stepDocuments(graph).flatMap((document, i) => {
@@ -21,7 +21,7 @@ export function unrunnable(graph: unknown, types: StepTypes): readonly Issue[] {
 
 function judge({ type }: JsonObject, path: string, id: string, types: StepTypes): readonly Issue[] {
   const name = textOf(type)
-  if (types.get(name)?.runs !== "unavailable" && !(FOREIGN_TYPES.has(name) && !types.has(name))) return []
+  if (!FOREIGN_TYPES.has(name) || types.has(name)) return []
   return [
     {
       severity: "error",

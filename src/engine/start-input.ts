@@ -25,7 +25,6 @@ const RESERVED: ReadonlySet<string> = new Set([
   "team_id",
   "callback_url",
   "mode",
-  "record", // ours
 ])
 
 /**

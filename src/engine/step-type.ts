@@ -17,14 +17,13 @@ export interface Field {
 
 /**
  * What the engine and the editor know of a step type. `runs` says who moves it: `outside`, an executor of steps/<type>
- * that touches the world; `person`, a human task, which the engine itself holds; `loop`, the engine repeats inner steps;
- * `unavailable`, nobody yet.
+ * that touches the world; `person`, a human task, which the engine itself holds; `loop`, the engine repeats inner steps.
  */
 export interface StepType {
   readonly type: string
   readonly title: string
   readonly description: string
-  readonly runs: "outside" | "person" | "loop" | "unavailable"
+  readonly runs: "outside" | "person" | "loop"
   readonly fields: { readonly [name: string]: Field }
   /** Of each group at least one field must be there, e.g. `["server_url", "instance_id"]`. */
   readonly oneOf?: readonly (readonly string[])[]

@@ -70,12 +70,6 @@ export const SNAPSHOT_MAX_CHARS = 32 * MIB
 /** A larger value of an event or input is stored beside its row, once for each run. */
 export const VALUE_INLINE_MAX_BYTES = 32 * KIB
 
-/** What a recorded run keeps: exchanges with models and tools, and of each the request and the answer; larger ones are cut. */
-export const RECORDED_EXCHANGES_MAX = 10_000
-export const RECORDED_REQUEST_MAX_BYTES = 1 * MIB
-export const RECORDED_RESPONSE_MAX_BYTES = 1 * MIB
-export const RECORDING_PAGE_MAX_CHARS = 8 * MIB
-
 export const LUA_SCRIPT_MAX_BYTES = 64 * KIB
 export const LUA_RESULT_MAX_BYTES = 1 * MIB
 export const LUA_TIMEOUT_DEFAULT_MS = 5_000
@@ -316,3 +310,23 @@ export const LLM_SHOWN_MAX_CHARS = 2_000
 export const LLM_EXPOSED_MAX_CHARS = 256 * KIB
 /** JSON Schema of a structured answer. */
 export const LLM_SCHEMA_MAX_CHARS = 64 * KIB
+
+export const AGENTS_PER_PROJECT_MAX = 1_000
+export const AGENT_INSTRUCTIONS_MAX_CHARS = 64 * KIB
+/** Instances of one agent, tools of one turn, and names in its lists. */
+export const AGENT_INSTANCES_MAX = 50
+export const AGENT_TOOLS_MAX = 256
+/** Rounds of tool calls of one turn, and what it is unless somebody says otherwise. */
+export const AGENT_ROUNDS_MAX = 100
+export const AGENT_ROUNDS_DEFAULT = 8
+/** One turn, from its start, its last question or the last start of the server. */
+export const AGENT_TIMEOUT_DEFAULT_MS = 300_000
+export const AGENT_TOKENS_MAX = 100_000_000
+/** Tool calls of one turn that are under way at a time. */
+export const AGENT_CALLS_PARALLEL_MAX = 8
+/** What the model is told, and the journal keeps, of one tool's answer. */
+export const AGENT_TOOL_ANSWER_MAX_CHARS = 48 * KIB
+/** One answer of the model with its calls, as JSON. */
+export const AGENT_ANSWER_MAX_CHARS = 512 * KIB
+/** The same call, with the same arguments, in so many answers in a row ends the turn. */
+export const AGENT_SAME_CALL_MAX = 3

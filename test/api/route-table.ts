@@ -1,5 +1,6 @@
 import { NOBODY as NO_CALLER, type Permission, type Role, type Scope } from "../../src/http/permission.ts"
 import { LUA_GRAPH, PASSWORD, type Person, type Place, TASK_GRAPH, type World } from "../helpers/app.ts"
+import { AGENT_ROUTES } from "./agent-routes.ts"
 import { CONNECTION_ROUTES } from "./connection-routes.ts"
 import { LLM_ROUTES } from "./llm-routes.ts"
 
@@ -417,14 +418,6 @@ export const ROUTES: readonly RouteCase[] = [
     ids: trigger,
     status: 200,
   },
-  {
-    ...{ route: "GET /v1/workflows/:id/runs/:runID/recording", asked: "project_viewer", scopes: READ },
-    ...{ ids: waitingRun, status: 200 },
-  },
-  {
-    ...{ route: "DELETE /v1/workflows/:id/runs/:runID/recording", asked: "project_contributor", scopes: WRITE },
-    ...{ ids: waitingRun, status: 204 },
-  },
   { route: "GET /v1/artifacts", asked: "project_viewer", scopes: READ, status: 200 },
   { route: "GET /v1/artifacts/:id", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
   { route: "GET /v1/artifacts/:id/content", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
@@ -709,6 +702,7 @@ export const ROUTES: readonly RouteCase[] = [
     ids: subscription,
     status: 200,
   },
+  ...AGENT_ROUTES,
   ...CONNECTION_ROUTES,
   ...LLM_ROUTES,
 ]

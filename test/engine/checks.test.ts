@@ -152,16 +152,6 @@ describe("each code at its place", () => {
       ["e script_too_large $.steps[0].script"],
     ],
     [
-      "a type that cannot run here",
-      steps({ id: "a", type: "agent_call", agent_id: "x", prompt: "y" }),
-      ["e step_type_unavailable $.steps[0].type"],
-    ],
-    [
-      "a type that cannot run here, in a loop",
-      steps(each("e", { for_each_body_steps: [{ id: "a", type: "agent_call", agent_id: "x", prompt: "y" }] })),
-      ["e step_type_unavailable $.steps[0].for_each_body_steps[0].type"],
-    ],
-    [
       "an episode without an end",
       steps(lua("a"), lua("b", { no_auto_start: true })),
       ["e episode_c3_spine_without_close $.steps[1].no_auto_start"],

@@ -1,10 +1,10 @@
 import { Elysia, t } from "elysia"
 import { readBytes } from "../../http/body.ts"
+import { featureDisabled } from "../../http/feature.ts"
 import type { Gate } from "../../http/gate.ts"
 import { WEBHOOK_BODY_MAX_BYTES } from "../../kernel/limits.ts"
 import { ingressAnswer } from "./contract.ts"
 import type { Ingress } from "./ingress.ts"
-import { featureDisabled } from "./routes.ts"
 
 const DESCRIPTION =
   "Variant A: `Authorization: Bearer pat_…` and `X-Agentruntime-Signature: sha256=<hex HMAC-SHA256(secret, body)>`. " +

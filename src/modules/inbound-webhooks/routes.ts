@@ -1,8 +1,8 @@
 import { Elysia, t } from "elysia"
+import { featureDisabled } from "../../http/feature.ts"
 import type { Gate } from "../../http/gate.ts"
 import { pageOf, pageQuery } from "../../http/paging.ts"
 import { type Permission, WRITE_WORKFLOWS } from "../../http/permission.ts"
-import { AppError } from "../../kernel/errors.ts"
 import {
   createSubscriptionShape,
   deliveryListShape,
@@ -109,7 +109,3 @@ export const inboundWebhookRoutes = ({ gate, webhooks, webhooksEnabled }: Inboun
       response: redeliveredAllAnswer,
       detail: { summary: "Try all parked deliveries, oldest first", tags },
     })
-
-export function featureDisabled(): AppError {
-  return new AppError("not_found", "feature disabled", { code: "FEATURE_DISABLED" })
-}

@@ -1,6 +1,6 @@
 import { AppError } from "../../kernel/errors.ts"
 
-/** All checks, in the order of a report (contract §3.6); `llm_models` is ours. */
+/** All checks, in the order of a report (contract §3.6); `llm_models` and `agents` are ours. */
 export const CHECKS = [
   "graph",
   "graph_schema",
@@ -11,6 +11,7 @@ export const CHECKS = [
   "mcp_bindings",
   "mcp_resolve",
   "llm_models",
+  "agents",
   "disabled_steps",
   "input_schema",
   "lua_fixture",

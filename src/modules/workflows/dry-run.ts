@@ -14,6 +14,7 @@ import type { Caller } from "../../http/permission.ts"
 import type { Clock } from "../../kernel/clock.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import type { PinnedTools } from "../../storage/schema/workflows.ts"
+import { type AgentProblemsOf, checkAgents } from "./agent-checks.ts"
 import { checkBindings, resolveBindings } from "./binding-checks.ts"
 import { type Check, checksAsked } from "./checks-asked.ts"
 import type { ReportBody, validateShape } from "./contract.ts"
@@ -30,6 +31,7 @@ export interface DryRunDeps extends ScriptSandbox {
   readonly clock: Clock
   readonly checkBinding: BindingCheck
   readonly resolveModel: ResolveModel
+  readonly agentProblemsOf: AgentProblemsOf
 }
 
 /** What one validation looks at. */
@@ -142,6 +144,8 @@ export class DryRun {
         return await resolveBindings(steps, subject.caller, this.deps.checkBinding, subject.pinned)
       case "llm_models":
         return await checkModels(steps, subject.caller.tenantId, this.deps.resolveModel)
+      case "agents":
+        return await checkAgents(steps, subject.caller, this.deps.agentProblemsOf)
       case "disabled_steps":
         return checkDisabled(steps)
       case "lua_fixture":

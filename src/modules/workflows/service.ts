@@ -1,7 +1,5 @@
 import { compilePlan, type Plan } from "../../engine/graph.ts"
 import { refusedInputSchema } from "../../engine/input-schema.ts"
-import type { Issue } from "../../engine/issues.ts"
-import { unrunnable } from "../../engine/runnable.ts"
 import type { StepTypes } from "../../engine/step-type.ts"
 import { checkStructure } from "../../engine/structure.ts"
 import type { Page } from "../../http/paging.ts"
@@ -29,7 +27,6 @@ export interface WorkflowDraft {
   readonly graph: unknown
   readonly run_setup?: RunSetup | null
   readonly input_schema?: Json
-  readonly recording?: boolean
 }
 
 export interface WorkflowServiceDeps {
@@ -47,8 +44,6 @@ export interface VersionToRun {
   readonly plan: Plan
   readonly runSetup: RunSetup | null
   readonly inputSchema: Json | null
-  /** What its runs do unless their start says otherwise. */
-  readonly recording: boolean
   /** Its graph knows a webhook's payload also by its older name (contract C-2), under which it is stored only then. */
   readonly readsWebhookPayload: boolean
 }
@@ -56,8 +51,6 @@ export interface VersionToRun {
 interface Compiled {
   readonly plan: Plan
   readonly readsWebhookPayload: boolean
-  /** What this program stores but could not run as its author meant it. */
-  readonly refusal: Issue | null
   readonly tools: PinnedTools | null
 }
 
@@ -88,7 +81,6 @@ export class WorkflowService implements PlanSource {
       graph: this.#checkedDraft(draft.graph),
       runSetup: draft.run_setup ?? null,
       inputSchema: checkedSchema(draft.input_schema) ?? null,
-      recording: draft.recording ?? false,
       latestVersion: null,
       createdBy: caller.userId,
       updatedBy: caller.userId,
@@ -109,7 +101,6 @@ export class WorkflowService implements PlanSource {
       ...(changes.graph !== undefined && { graph: this.#checkedDraft(changes.graph) }),
       ...(changes.run_setup !== undefined && { runSetup: changes.run_setup }),
       ...(changes.input_schema !== undefined && { inputSchema: checkedSchema(changes.input_schema) }),
-      ...(changes.recording !== undefined && { recording: changes.recording }),
       updatedBy: caller.userId,
       updatedAt: this.deps.clock.now(),
     })
@@ -171,10 +162,9 @@ export class WorkflowService implements PlanSource {
     if (row.version === null) {
       throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${row.latestVersion}`)
     }
-    const { plan, refusal, readsWebhookPayload } = await this.#compiled(row.id, row.version)
-    if (refusal) throw new AppError("invalid", refusal.message, { code: "STEP_TYPE_UNAVAILABLE" })
-    const { runSetup, inputSchema, recording } = row
-    return { version: row.version, plan, runSetup, inputSchema, recording: recording === true, readsWebhookPayload }
+    const { plan, readsWebhookPayload } = await this.#compiled(row.id, row.version)
+    const { runSetup, inputSchema } = row
+    return { version: row.version, plan, runSetup, inputSchema, readsWebhookPayload }
   }
 
   /** Null: nobody looked at its tools when it was published. */
@@ -192,10 +182,9 @@ export class WorkflowService implements PlanSource {
     if (known) return known
     const row = await this.deps.store.version(workflowId, version)
     if (!row) throw new AppError("not_found", `the workflow has no version ${version}`)
-    const [refusal = null] = unrunnable(row.graph, this.deps.types)
     const readsWebhookPayload = JSON.stringify(row.graph).includes("webhook_payload")
     const plan = compilePlan(this.#checked(row.graph), this.deps.types)
-    const made = { plan, refusal, readsWebhookPayload, tools: row.tools }
+    const made = { plan, readsWebhookPayload, tools: row.tools }
     const oldest = this.#plans.size >= PLANS_MAX ? this.#plans.keys().next().value : undefined
     if (oldest !== undefined) this.#plans.delete(oldest)
     this.#plans.set(key, made)
@@ -252,7 +241,6 @@ function workflowBody(row: WorkflowRow): WorkflowBody {
     graph: row.graph,
     run_setup: row.runSetup,
     input_schema: row.inputSchema,
-    recording: row.recording === true,
     latest_version: row.latestVersion,
     created_by: row.createdBy,
     updated_by: row.updatedBy,

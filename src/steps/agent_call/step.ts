@@ -1,18 +1,36 @@
 import type { StepType } from "../../engine/step-type.ts"
+import { AGENT_ROUNDS_MAX, AGENT_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
+import { ON_LIMIT } from "./agent.ts"
 
-/** The engine's half: hand-over, done, turn results. This version has no executor for it: its start is refused. */
+/** One turn of an agent: its model, and the tools that it asks for (contract §3.4, §12). */
 export const agentCall: StepType = {
   type: "agent_call",
   title: "Call an agent",
-  description: "One turn of an agent. Not available in this version.",
-  runs: "unavailable",
+  description:
+    "One turn of an agent: its model is asked, the tools that it wants are called, until it answers. A turn that was interrupted goes on where it was.",
+  runs: "outside",
   fields: {
-    agent_id: { type: "string", required: true, description: "The agent." },
+    agent_id: { type: "string", required: true, templated: true, description: "An agent of this project." },
     prompt: { type: "string", templated: true, description: "What the agent is asked." },
-    input: { type: "object", templated: true, description: "Structured input in place of a prompt." },
-    model_ref: { type: "string", description: "Another model than the agent's." },
-    max_tool_rounds: { type: "integer", minimum: 1, maximum: 100, description: "Rounds of tool calls; default 8." },
+    input: {
+      type: "object",
+      templated: true,
+      description: "Structured input in place of a prompt, checked against the agent's `input_schema`.",
+    },
+    model_ref: { type: "string", templated: true, description: "Another model than the agent's, e.g. `local.builtin.echo-1`." },
+    max_tool_rounds: {
+      type: "integer",
+      minimum: 1,
+      maximum: AGENT_ROUNDS_MAX,
+      description: "Rounds of tool calls; default: the agent's, which is 8 unless it says otherwise.",
+    },
+    on_limit: {
+      type: "string",
+      values: ON_LIMIT,
+      description:
+        "After the last round: let the agent answer without tools (the default), ask a person whether it may go on, or fail.",
+    },
   },
   oneOf: [["prompt", "input"]],
-  timeoutDefaultMs: 300_000,
+  timeoutDefaultMs: AGENT_TIMEOUT_DEFAULT_MS,
 }

@@ -7,8 +7,6 @@ import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { LLM_EXPOSED_MAX_CHARS, LLM_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import { createMask, type Mask } from "../../kernel/masked.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
-import type { Recorder } from "../../runtime/recorder.ts"
-import { recordedModels } from "../recorded.ts"
 import { type ReadParams, readParams } from "./params.ts"
 import { ShownText } from "./shown-text.ts"
 import { jsonOf, type OutputCheck, outputCheck } from "./structured.ts"
@@ -16,24 +14,22 @@ import { jsonOf, type OutputCheck, outputCheck } from "./structured.ts"
 export interface LlmCallDeps {
   readonly models: Models
   readonly resolve: ResolveModel
-  readonly recorder: Recorder
 }
 
 /** One prompt to one model. With `output_schema` the answer is held against it, and the model may repair it once. */
-export function createLlmCallExecutor({ models, resolve, recorder }: LlmCallDeps): StepExecutor {
+export function createLlmCallExecutor({ models, resolve }: LlmCallDeps): StepExecutor {
   return {
     async execute(job, signal) {
       const startedAt = performance.now()
       const wish = readWish(job.config)
       if (!wish.ok) return failure(wish.message)
-      const names = namesIn(job.config)
-      const found = await resolve({ tenantId: job.tenantId, ...names })
+      const found = await resolve({ tenantId: job.tenantId, ...namesIn(job.config) })
       if (!found.ok) return failure(found.message)
       const limitMs = job.timeoutMs ?? LLM_TIMEOUT_DEFAULT_MS
       // What it took to get here is part of the attempt's time.
       const call: Call = { job, signal, wish, found, deadline: startedAt + limitMs, mask: createMask(found.secrets) }
       try {
-        return await converse(recordedModels(models, recorder, job, { ...found, wish: names, mask: call.mask }), call)
+        return await converse(models, call)
       } catch (error) {
         if (error instanceof ModelFailure) return failed(error, call.mask)
         if (error instanceof EgressRefused) return failure(error.message)

@@ -5,8 +5,7 @@ import { asker } from "../../kernel/asker.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
-import type { Recorder } from "../../runtime/recorder.ts"
-import { recordedTool, type ToolExchange } from "../recorded.ts"
+import { callInTime } from "./call-in-time.ts"
 
 export interface McpCallDeps {
   readonly resolve: ResolveForRun
@@ -17,7 +16,6 @@ export interface McpCallDeps {
   readonly queued?: ReadonlySet<string>
   /** Whether a tool is what it was when the version that calls it was published. */
   readonly driftOf: DriftOf
-  readonly recorder: Recorder
 }
 
 export type DriftOf = (call: PinnedCall, tool: Tool) => Promise<ToolDrift | null>
@@ -82,11 +80,9 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         onProgress: (progress: Progress) => job.progress({ ...progress }),
       }
       const call = (within: CallContext) => instance.server.call(tool.name, args, within)
-      const answer = () =>
-        deps.queued?.has(instance.slug)
-          ? call({ ...context, timeoutMs: limitMs, signal })
-          : callInTime(signal, context, limitMs, call)
-      const result = await recordedTool(deps.recorder, job, signal, toolExchangeOf(job), answer)
+      const result = deps.queued?.has(instance.slug)
+        ? await call({ ...context, timeoutMs: limitMs, signal })
+        : await callInTime(signal, context, limitMs, call)
       return { ...outcomeOf(result), ...(result.ok && warned) }
     },
   }
@@ -115,14 +111,8 @@ function referenceOf(job: StepJob): InstanceReference {
 }
 
 /** As pins are kept: `instance_id` wins, as it does for the call. */
-function serverNameOf({ config }: Pick<StepJob, "config">): string {
+function serverNameOf({ config }: StepJob): string {
   return text(config.instance_id) || text(config.server_url)
-}
-
-/** As the step asks for it: a replay knows neither the instance nor what the tool's schema makes of the arguments. */
-export function toolExchangeOf(job: Pick<StepJob, "config">): ToolExchange {
-  const { tool_name, tool_args } = job.config
-  return { server: serverNameOf(job), tool: text(tool_name), args: isJsonObject(tool_args) ? tool_args : {} }
 }
 
 /** Null: the call may go on. */
@@ -147,42 +137,7 @@ function stopOf(
   return { ok: true, ask: { taskType: "tool_changed", payload, expiresInMs: null } }
 }
 
-/** A connector's own limit comes first: its sentence says more. */
-const GRACE_MS = 50
-
-/** A connector that does not heed its limit cannot hold the attempt longer; whatever it still says is not heard. */
-function callInTime(
-  signal: AbortSignal,
-  context: Omit<CallContext, "signal">,
-  limitMs: number,
-  call: (context: CallContext) => Promise<ToolResult>,
-): Promise<ToolResult> {
-  const controller = new AbortController()
-  return new Promise((resolve, reject) => {
-    const settle = (result: ToolResult) => {
-      clearTimeout(timer)
-      signal.removeEventListener("abort", onAbort)
-      resolve(result)
-    }
-    const onAbort = () => {
-      controller.abort(signal.reason)
-      settle({ ok: false, message: "the call was cancelled", retryable: false })
-    }
-    const timer = setTimeout(() => {
-      controller.abort(new DOMException("the tool took too long", "TimeoutError"))
-      settle({ ok: false, message: `the tool did not answer within ${limitMs / 1_000} s`, retryable: true, timeout: true })
-    }, context.timeoutMs + GRACE_MS)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener("abort", onAbort, { once: true })
-    call({ ...context, signal: controller.signal }).then(settle, error => {
-      clearTimeout(timer)
-      signal.removeEventListener("abort", onAbort)
-      reject(error)
-    })
-  })
-}
-
-export function outcomeOf(result: ToolResult): StepOutcome {
+function outcomeOf(result: ToolResult): StepOutcome {
   if (result.ok) return { ok: true, result: result.value }
   const { message, retryable, timeout } = result
   return { ok: false, failure: { code: "MCP_TOOL_FAILED", message, retryable, ...(timeout ? { timeout } : {}) } }

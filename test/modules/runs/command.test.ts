@@ -87,16 +87,6 @@ describe("start", () => {
     expect([answer.status, answer.body.code]).toEqual([422, "WORKFLOW_NOT_PUBLISHED"])
   })
 
-  test("of a step type that this version cannot run is refused, naming it, inside a loop as well", async () => {
-    const agent = { id: "m", type: "agent_call" }
-    const loop = { id: "l", type: "for_each", for_each_items: [1], for_each_body_steps: [agent] }
-    for (const step of [agent, loop]) {
-      const answer = await start(await world.workflow({ steps: [step] }))
-      expect([answer.status, answer.body.code]).toEqual([422, "STEP_TYPE_UNAVAILABLE"])
-      expect(answer.body.error).toContain("agent_call")
-    }
-  })
-
   test("runs the newest version, or the one asked for; the draft never", async () => {
     const graph = (n: number) => ({ steps: [{ id: "a", type: "lua_script", script: `return { n = ${n} }` }] })
     const id = await world.workflow(graph(1))

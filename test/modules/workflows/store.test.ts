@@ -20,7 +20,6 @@ function row(more: Partial<WorkflowRow> = {}): WorkflowRow {
     graph: GRAPH,
     runSetup: null,
     inputSchema: null,
-    recording: null,
     latestVersion: null,
     createdBy: "u1",
     updatedBy: "u1",

@@ -85,6 +85,7 @@ const deps: DryRunDeps = {
   checkLua: script => sandbox.check(script),
   runLua: (job, options) => sandbox.run(job, options),
   checkBinding: createBindingCheck({ mcp, publicUrl: "http://127.0.0.1:8420" }),
+  agentProblemsOf: async () => [],
   resolveModel: async ({ modelRef, model, credentialId }) => {
     if (credentialId !== null) return { ok: false, reason: "unknown_key", message: "no such key" }
     const name = modelRef ?? model
