@@ -71,6 +71,10 @@ beforeAll(async () => {
     AGENTRUNTIME_WHATSAPP_GRAPH_URL: echoUrl,
     AGENTRUNTIME_MCP_ENV_ALLOW: "OPENED_KEY",
     OPENED_KEY: canary("environment"),
+    AGENTRUNTIME_LLM_KEYS: JSON.stringify({
+      openai: { api_key: plainCanary("operator's key"), base_url: `${echoUrl}/fail/v1` },
+      box: { vendor: "local", api_key: plainCanary("operator's server"), base_url: `${echoUrl}/v1` },
+    }),
     AGENTRUNTIME_LOG_LEVEL: "debug",
   }
   server = await home.serve(["--egress-allow", `127.0.0.1:${port},127.0.0.1:1`], { env })
@@ -148,6 +152,8 @@ test("no secret is found in what is kept, logged or answered, in any spelling", 
   await call("POST", `/v1/mcp/instances/${remoteInstance.id}/validate`)
   await run([{ instance_id: remoteInstance.id, tool_name: "any", tool_args: {} }])
 
+  await models()
+
   // Services that refuse, and bodies that are no good.
   const bad = { display_name: "wa", business_account_id: "1", phone_number_id: "2", access_token: canary("whatsapp manual") }
   expect((await call("POST", "/v1/connections/whatsapp/manual", bad)).status).toBeGreaterThanOrEqual(400)
@@ -200,6 +206,44 @@ test("no secret is found in what is kept, logged or answered, in any spelling", 
   found("log", server.stderr + server.stdout)
   expect(planted.size).toBeGreaterThan(25)
 })
+
+/** Keys of models of both tiers, tested, rotated and called at vendors that repeat them. */
+async function models(): Promise<void> {
+  const keys = "/v1/llm-provider-keys"
+  const refs = ["direct.openai.any", "local.box.any"]
+  for (const [vendor, base_url, options] of [
+    ["local", `${echoUrl}/v1`, {}],
+    ["local", `${echoUrl}/fail/v1`, {}],
+    ["anthropic", `${echoUrl}/fail/v1`, {}],
+    ["google", `${echoUrl}/fail/v1beta`, {}],
+    ["mistral", `${echoUrl}/fail/v1`, {}],
+    ["azure", `${echoUrl}/fail/openai`, {}],
+    ["bedrock", `${echoUrl}/fail`, { region: "eu-central-1" }],
+  ] as const) {
+    const label = `k${refs.length}`
+    const secret = (what: string) => {
+      const plain = plainCanary(`${vendor} ${label} ${what}`)
+      return vendor === "bedrock" ? `${plain}:${plainCanary(`${vendor} ${label} ${what}, second half`)}` : plain
+    }
+    const { id } = await made(keys, { vendor, label, base_url, options, api_key: secret("made") })
+    for (const what of ["test", "rotate", "test"])
+      await call("POST", `${keys}/${id}/${what}`, what === "test" ? undefined : { api_key: secret("rotated") })
+    await call("PATCH", `${keys}/${id}`, { api_key: secret("patched"), base_url })
+    await call("GET", `${keys}/${id}`)
+    refs.push(vendor === "local" ? `local.${label}.any` : `direct.${vendor}.any`)
+  }
+  await call("POST", keys, { vendor: "openai", label: "bad", api_key: `${plainCanary("with a space")} x` })
+  await call("POST", keys, {
+    vendor: "bedrock",
+    label: "bad",
+    api_key: `${plainCanary("half a key")}:`,
+    options: { region: "eu" },
+  })
+  for (const model_ref of refs) await run([{ type: "llm_call", prompt: "Say the key", model_ref }])
+  const repeated = said.filter(one => one.text.includes("LLM_REQUEST_FAILED") && one.text.includes("***"))
+  expect(repeated.length).toBeGreaterThan(10)
+  for (const path of [keys, `${keys}/catalog`]) expect((await call("GET", path)).status).toBe(200)
+}
 
 /** Runs the steps one by one, to their end, whatever it is, and reads all that can be read of it. */
 async function run(calls: readonly Wire[]): Promise<void> {
