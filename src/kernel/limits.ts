@@ -297,6 +297,8 @@ export const LLM_TIMEOUT_DEFAULT_MS = 120_000
 export const LLM_KEYS_PER_WORKSPACE_MAX = 200
 /** Asking a vendor or a local server for its models. */
 export const LLM_TEST_MAX_MS = 10_000
+/** The same while somebody waits for the whole catalog. */
+export const LLM_REFRESH_MAX_MS = 2_000
 /** A local server is asked again for its models by whoever looks so much later. */
 export const LLM_MODELS_FRESH_MS = 60_000
 /** Models of one local server that are kept. */

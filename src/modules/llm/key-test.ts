@@ -2,7 +2,7 @@ import { EgressRefused } from "../../adapters/egress/errors.ts"
 import { type ListedModel, ModelFailure, type Models } from "../../adapters/llm/llm.ts"
 import { asker } from "../../kernel/asker.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
-import { LLM_LISTED_MODELS_MAX, LLM_MODELS_FRESH_MS, LLM_TEST_MAX_MS } from "../../kernel/limits.ts"
+import { LLM_LISTED_MODELS_MAX, LLM_MODELS_FRESH_MS, LLM_REFRESH_MAX_MS, LLM_TEST_MAX_MS } from "../../kernel/limits.ts"
 import { masked } from "../../kernel/masked.ts"
 import { type LlmKey, type LlmKeys, secretsOf, targetOf } from "./keys.ts"
 
@@ -28,6 +28,9 @@ export interface Tester {
   readonly userId: string
 }
 
+/** The limit alone ends a test. */
+const NEVER = new AbortController().signal
+
 /** Tries keys by asking for their models, which costs nothing; what a local server answers is kept as its models. */
 export class KeyTests {
   /** When the models of a local server were asked for last, by the key's id. */
@@ -35,13 +38,13 @@ export class KeyTests {
 
   constructor(private readonly deps: KeyTestDeps) {}
 
-  async try(key: LlmKey, secret: string | null, who: Tester): Promise<KeyTest> {
+  async try(key: LlmKey, secret: string | null, who: Tester, limitMs = LLM_TEST_MAX_MS): Promise<KeyTest> {
     const { tenantId, projectId, userId } = who
     try {
       const models = await this.deps.models.list(targetOf(key, secret), {
         asker: asker(`test of the key ${key.vendor} ${key.label}`, { tenantId, projectId, userId }),
-        signal: AbortSignal.timeout(LLM_TEST_MAX_MS),
-        timeoutMs: LLM_TEST_MAX_MS,
+        signal: NEVER,
+        timeoutMs: limitMs,
       })
       const some = models.slice(0, LLM_LISTED_MODELS_MAX)
       const message = `the key is good for ${models.length} ${models.length === 1 ? "model" : "models"}`
@@ -58,10 +61,10 @@ export class KeyTests {
   }
 
   /** With what is kept of it. */
-  async run(key: LlmKey, who: Tester): Promise<{ readonly key: LlmKey; readonly test: KeyTest }> {
+  async run(key: LlmKey, who: Tester, limitMs = LLM_TEST_MAX_MS): Promise<{ readonly key: LlmKey; readonly test: KeyTest }> {
     const now = this.deps.clock.now()
     this.#note(key, now)
-    const test = await this.try(key, await this.deps.keys.secretOf(key), who)
+    const test = await this.try(key, await this.deps.keys.secretOf(key), who, limitMs)
     return { key: await this.deps.keys.keep(key, findingsOf(key, test, now)), test }
   }
 
@@ -72,7 +75,7 @@ export class KeyTests {
       keys.map(async key => {
         const askedAt = this.#askedAt.get(key.id) ?? 0
         if (key.vendor !== "local" || now - askedAt < LLM_MODELS_FRESH_MS) return key
-        return (await this.run(key, who)).key
+        return (await this.run(key, who, LLM_REFRESH_MAX_MS)).key
       }),
     )
   }
@@ -91,6 +94,5 @@ export function findingsOf({ vendor, models }: LlmKey, test: KeyTest, now: numbe
 
 function sentenceOf(error: unknown): string {
   if (error instanceof ModelFailure || error instanceof EgressRefused) return error.message
-  if (error instanceof DOMException && error.name === "TimeoutError") return `no answer within ${LLM_TEST_MAX_MS / 1_000} s`
   throw error
 }
