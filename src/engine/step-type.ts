@@ -1,3 +1,5 @@
+import type { JsonObject } from "../kernel/json.ts"
+
 /** One configuration field of a step type: from these come validation, the graph's JSON Schema, the editor's form and the docs. */
 export interface Field {
   readonly type: "string" | "integer" | "number" | "boolean" | "object" | "array" | "any"
@@ -25,6 +27,8 @@ export interface StepType {
   readonly description: string
   readonly runs: "outside" | "person" | "loop"
   readonly fields: { readonly [name: string]: Field }
+  /** One step as a graph has it, for the reference. */
+  readonly example?: JsonObject
   /** Of each group at least one field must be there, e.g. `["server_url", "instance_id"]`. */
   readonly oneOf?: readonly (readonly string[])[]
   /** When the step states no `timeout_s`; null: no limit. */

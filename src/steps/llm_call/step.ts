@@ -31,6 +31,11 @@ export const llmCall: StepType = {
     llm_credential_id: { type: "string", description: "A key of the workspace, or `system:NAME`; default: the best there is." },
     llm_credential_scope: { type: "string", values: ["tenant", "system"], description: "Whose key is used." },
   },
+  example: {
+    ...{ id: "sum", type: "llm_call", name: "Sum up", model_ref: "direct.openai.gpt-4.1-mini" },
+    ...{ system: "You answer in one sentence.", prompt: "Sum up: {{steps.load.result.text}}", depends_on: ["load"] },
+    ...{ llm_params: { temperature: 0.2, max_tokens: 300 }, timeout_s: 60, retry_count: 2 },
+  },
   oneOf: [["model_ref", "model"]],
   timeoutDefaultMs: LLM_TIMEOUT_DEFAULT_MS,
 }
