@@ -34,6 +34,7 @@ function section(type: StepType): string {
   const rows = Object.entries(type.fields).map(([name, field]) => `| \`${name}\` | ${kindOf(field)} | ${field.description} |`)
   const table = rows.length === 0 ? "" : `\n| field | value | what it is |\n|---|---|---|\n${rows.join("\n")}\n`
   const groups = (type.oneOf ?? []).map(group => `\nNeeds one of ${group.map(name => `\`${name}\``).join(", ")}.\n`).join("")
+  const example = type.example === undefined ? "" : `\n\`\`\`json\n${JSON.stringify(type.example, null, 2)}\n\`\`\`\n`
   const limit =
     type.timeoutDefaultMs === null
       ? "no limit of its own"
@@ -41,7 +42,7 @@ function section(type: StepType): string {
   return `## \`${type.type}\`
 
 ${type.description} Time: ${limit}.
-${table}${groups}`
+${table}${groups}${example}`
 }
 
 function kindOf(field: Field): string {
