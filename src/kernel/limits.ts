@@ -290,6 +290,8 @@ export const LLM_TOOL_CALLS_KEPT_MAX = 1_000
 export const LLM_SILENCE_MAX_MS = 5 * 60_000
 /** Calls of models that begin in one turn of the event loop. */
 export const LLM_STARTS_PER_TURN = 16
+/** Of the body of a refusal; the rest is not read. */
+export const LLM_ERROR_BODY_MAX_BYTES = 64 * KIB
 /** What a vendor says in its own words within an error; the rest is cut. */
 export const LLM_MESSAGE_MAX_CHARS = 1_000
 /** One llm_call, with all that belongs to it (contract G-9). */

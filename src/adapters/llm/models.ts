@@ -1,5 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts"
-import { LLM_SILENCE_MAX_MS } from "../../kernel/limits.ts"
+import { LLM_ERROR_BODY_MAX_BYTES, LLM_SILENCE_MAX_MS } from "../../kernel/limits.ts"
+import { beginningOf } from "../egress/beginning.ts"
 import type { Egress, EgressFetch, Outgoing } from "../egress/egress.ts"
 import { failureOf } from "./failures.ts"
 import { type CallOptions, ModelFailure, type Models, type ModelTarget } from "./llm.ts"
@@ -52,12 +53,19 @@ export function createModels({ egress, clock }: ModelsDeps): Models {
   }
 }
 
-/** The end of all of it is our own; egress watches that a stream is still alive. An answer at once is silent while the model thinks. */
+/**
+ * The end of all of it is our own; egress watches that a stream is still alive. An answer at once is silent while the model thinks.
+ * Of a refusal only the beginning is read: it is parsed and searched in one go, and megabytes of it would hold everybody up.
+ */
 function limited(outgoing: Outgoing, idleMs: number): EgressFetch {
   const limits = { totalMs: Number.POSITIVE_INFINITY, idleMs }
-  return Object.assign((input: string | URL | Request, init?: RequestInit) => outgoing.fetch(input, init, limits), {
-    preconnect() {},
-  })
+  const send = async (input: string | URL | Request, init?: RequestInit) => {
+    const response = await outgoing.fetch(input, init, limits)
+    if (response.ok) return response
+    const { status, headers } = response
+    return new Response(await beginningOf(response, LLM_ERROR_BODY_MAX_BYTES), { status, headers })
+  }
+  return Object.assign(send, { preconnect() {} })
 }
 
 function tooSlow(target: Omit<ModelTarget, "model">, timeoutMs: number): ModelFailure {

@@ -7,6 +7,7 @@ import {
   MCP_STREAM_MAX_BYTES,
   MCP_STREAM_MAX_MS,
 } from "../../kernel/limits.ts"
+import { beginningOf } from "../egress/beginning.ts"
 import type { Egress } from "../egress/egress.ts"
 import type { Exchange } from "./exchange.ts"
 import { isTooLarge } from "./failures.ts"
@@ -116,7 +117,7 @@ async function refusal(
 ): Promise<Response> {
   const { status } = response
   exchange.status = status
-  const text = await beginning(response)
+  const text = await beginningOf(response, MCP_ERROR_BODY_MAX_BYTES)
   const inSession = method === "POST" && sent.has("mcp-session-id")
   if (inSession && (status === 404 || (status === 400 && SESSION.test(text)))) exchange.sessionLost = true
   const challenge = challengeOf(response)
@@ -137,20 +138,6 @@ async function refusal(
 function challengeOf(response: Response): Challenge {
   const { resourceMetadataUrl, scope } = extractWWWAuthenticateParams(response)
   return { resourceMetadataUrl: resourceMetadataUrl?.href ?? null, scope: scope ?? null }
-}
-
-async function beginning({ body }: Response): Promise<string> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  const reader = body?.getReader()
-  while (reader !== undefined && bytes < MCP_ERROR_BODY_MAX_BYTES) {
-    const { done, value } = await reader.read()
-    if (done) break
-    parts.push(value)
-    bytes += value.length
-  }
-  await reader?.cancel()
-  return Buffer.concat(parts).subarray(0, MCP_ERROR_BODY_MAX_BYTES).toString("utf8")
 }
 
 /**

@@ -137,6 +137,16 @@ test("a server that takes no schema is told in words, and its code fence is take
   expect(JSON.stringify(server.bodies[0]?.messages)).toContain("JSON Schema")
 })
 
+test("a model that runs on with blanks behind an open fence holds nobody up", async () => {
+  server.say({ text: `\`\`\`json${"\n".repeat(200_000)}{` })
+  const startedAt = performance.now()
+
+  const answer = await models().complete(at, ask("Mood?", { output: { type: "object" } }), options())
+
+  expect(answer.message.text).toHaveLength(200_008)
+  expect(performance.now() - startedAt).toBeLessThan(5_000)
+})
+
 /** What vendors say, by vendor, status and body, and what it is. */
 const SAID: readonly (readonly [
   vendor: string,
@@ -288,6 +298,34 @@ test("a long sentence is cut", async () => {
   server.say({ status: 400, body: { error: { message: "x".repeat(50_000) } } })
 
   expect((await failureFrom(say())).message.length).toBeLessThan(1_100)
+})
+
+test("of a refusal without end only the beginning is read", async () => {
+  let sent = 0
+  const endless = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            sent += 64 * 1024
+            controller.enqueue(new Uint8Array(64 * 1024).fill(120))
+          },
+        }),
+        { status: 400 },
+      ),
+  })
+  try {
+    const { problem } = await failureFrom(
+      models().complete(target({ vendor: "local", baseUrl: endless.url.origin }), ask("hi"), options()),
+    )
+
+    expect(problem).toBe("bad_request")
+    expect(sent).toBeLessThan(16 * 1024 * 1024)
+  } finally {
+    await endless.stop(true)
+  }
 })
 
 test("what may not be reached is refused as that", async () => {
