@@ -2,6 +2,10 @@ import type { JsonObject } from "../kernel/json.ts"
 
 export const WORKFLOW_NAME = "Seattle weather report"
 export const INSTANCE_NAME = "weather"
+export const AGENT_NAME = "Weather analyst"
+/** It needs no key and no network, and says in each answer what it is. */
+export const AGENT_MODEL = "local.builtin.echo-1"
+export const AGENT_TOOLS = ["sqlite_query", "sqlite_list_tables"]
 
 const MONTHS = `
   SELECT substr(date, 6, 2) AS month, round(avg(temp_max), 1) AS high, round(sum(precipitation), 1) AS rain,
@@ -24,8 +28,13 @@ return {
   months = #rows,
 }`
 
-/** query → Lua → person → write. */
-export function exampleGraph(instanceId: string): JsonObject {
+/** As the built-in model takes it: it calls the tool that is named, and tells what that said. */
+const HOTTEST =
+  "Which day of {{input.year}} was the hottest? Call sqlite_query with " +
+  `{"sql":"SELECT date, temp_max FROM weather WHERE substr(date, 1, 4) = ? ORDER BY temp_max DESC LIMIT 1","args":["{{input.year}}"]}.`
+
+/** query → Lua → agent with a tool → person → write. */
+export function exampleGraph(instanceId: string, agentId: string): JsonObject {
   return {
     steps: [
       {
@@ -40,12 +49,25 @@ export function exampleGraph(instanceId: string): JsonObject {
       },
       { id: "summary", type: "lua_script", name: "Summarise", depends_on: ["months"], script: SUMMARISE },
       {
+        id: "hottest",
+        type: "agent_call",
+        name: "Ask the analyst",
+        depends_on: ["summary"],
+        agent_id: agentId,
+        prompt: HOTTEST,
+        timeout_s: 60,
+      },
+      {
         id: "approve",
         type: "human_task",
         name: "Approve the report",
-        depends_on: ["summary"],
+        depends_on: ["hottest"],
         task_type: "approval",
-        task_payload: { title: "Store the report for {{input.year}}?", text: "{{steps.summary.result.text}}" },
+        task_payload: {
+          title: "Store the report for {{input.year}}?",
+          text: "{{steps.summary.result.text}}",
+          analyst: "{{steps.hottest.result.message}}",
+        },
       },
       {
         id: "store",

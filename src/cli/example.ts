@@ -4,7 +4,7 @@ import { isFinal, type RunStatus } from "../engine/state.ts"
 import { AppError } from "../kernel/errors.ts"
 import { connect } from "../storage/sqlite/driver.ts"
 import { embeddedRoot } from "./embedded.ts"
-import { exampleGraph, INSTANCE_NAME, WORKFLOW_NAME } from "./example-graph.ts"
+import { AGENT_MODEL, AGENT_NAME, AGENT_TOOLS, exampleGraph, INSTANCE_NAME, WORKFLOW_NAME } from "./example-graph.ts"
 import { DEFAULT_PROJECT, DEFAULT_WORKSPACE, type Instance } from "./instance.ts"
 
 const POLL_MS = 100
@@ -36,6 +36,7 @@ export async function runExample(instance: Instance, url: string, stop: AbortSig
   const { runs } = await call<{ runs: readonly RunAnswer[] }>("GET", `/v1/workflows/${workflowId}/runs?limit=1`)
   const runId = runs[0]?.run_id ?? (await startRun(call, workflowId))
   console.log(`Example "${WORKFLOW_NAME}", run ${runId}${runs[0] ? " (started earlier)" : ""}:`)
+  await tellOfModels(call)
   await follow(call, { workflowId, runId, url, tokenFile }, stop)
 }
 
@@ -104,8 +105,16 @@ async function ensureWorkflow(call: Call): Promise<string> {
     name: INSTANCE_NAME,
     config: { sqlite_default_database_path: "weather.db", sqlite_allow_write: true },
   })
-  const description = "Reads real weather, summarises it in Lua, asks a person, writes the report."
-  const graph = exampleGraph(instance.id)
+  const agent = await call<{ id: string }>("POST", "/v1/agents", {
+    name: AGENT_NAME,
+    description: "Answers questions about the weather with the database of the example.",
+    instructions:
+      "You answer questions about the weather in Seattle. The table is weather(date, precipitation, temp_max, temp_min, wind, weather).",
+    model_ref: AGENT_MODEL,
+    tools: [{ instance_id: instance.id, tool_names: AGENT_TOOLS }],
+  })
+  const description = "Reads real weather, summarises it in Lua, asks an agent and a person, writes the report."
+  const graph = exampleGraph(instance.id, agent.id)
   const workflow = await call<{ id: string }>("POST", "/v1/workflows", { name: WORKFLOW_NAME, description, graph })
   await call("POST", `/v1/workflows/${workflow.id}/versions`, { changelog: "the example as shipped" })
   return workflow.id
@@ -114,6 +123,18 @@ async function ensureWorkflow(call: Call): Promise<string> {
 async function startRun(call: Call, workflowId: string): Promise<string> {
   const params = { trigger_type: "manual", trigger_payload: { year: "2014" } }
   return (await call<{ run_id: string }>("POST", `/v1/workflows/${workflowId}/command`, { command: "start", params })).run_id
+}
+
+/** In one line: the agent is the same with any model. */
+async function tellOfModels(call: Call): Promise<void> {
+  const { agents } = await call<{ agents: readonly { id: string; name: string; model_ref: string }[] }>(
+    "GET",
+    "/v1/agents?limit=100",
+  )
+  const agent = agents.find(({ name }) => name === AGENT_NAME)
+  if (agent?.model_ref !== AGENT_MODEL) return
+  const other = `PATCH /v1/agents/${agent.id} {"model_ref":"local.ollama.llama3.2"} or {"model_ref":"direct.openai.gpt-4o"}`
+  console.log(`  (its agent works with the built-in model ${AGENT_MODEL}; for Ollama or a vendor: docs/models.md, then ${other})`)
 }
 
 interface Followed {
@@ -150,10 +171,19 @@ function approveCommand({ url, tokenFile }: Followed, path: string): string {
 }
 
 function describe({ event_type, step_id, data }: EventAnswer): string {
-  const name = `${event_type.padEnd(20)} ${step_id ?? ""}`.trimEnd()
+  const name = `${event_type.padEnd(22)} ${step_id ?? ""}`.trimEnd()
+  if (event_type.startsWith("agent_turn")) return `${name} ${turnPart(data)}`
   if (event_type === "state_changed") return `${name} ${String(data.from)} → ${String(data.to)}`
   if (event_type === "step_completed" && data.skipped !== true) return `${name} in ${String(data.duration_ms)} ms`
   if (event_type === "step_completed") return `${name} skipped: ${String(data.reason)}`
   if (event_type === "step_failed") return `${name}: ${String(data.error)}`
   return name
+}
+
+function turnPart({ phase, tool_calls, tool, ok }: EventAnswer["data"]): string {
+  if (phase === "calling") return "calls what the model asked for"
+  if (phase === "called") return `${String(tool)} ${ok === true ? "answered" : "failed"}`
+  return Array.isArray(tool_calls) && tool_calls.length > 0
+    ? `the model wants ${tool_calls.length} tool call(s)`
+    : "the model has answered"
 }

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test"
 import { SEED } from "../engine/seed.ts"
 import { byRun, finalStatus, type JournalEvent, journalOf, journalProblems, lookAt, rowsOf, stepsOf } from "./journal.ts"
+import { random } from "./random.ts"
 import { type Client, Home, type Server, until, type Wire } from "./server.ts"
 
 const KILLS = Number(process.env.AGENTRUNTIME_TEST_KILLS ?? 25)
@@ -13,17 +14,6 @@ const BUDGET_MS = 60_000 + KILLS * 3_000
 
 const home = new Home()
 afterAll(() => home.remove())
-
-/** The same numbers for the same seed (mulberry32). */
-function random(seed: number): () => number {
-  let a = seed | 0
-  return () => {
-    a = (a + 0x6d2b79f5) | 0
-    let t = Math.imul(a ^ (a >>> 15), 1 | a)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const BUSY = "local n = 0 for i = 1, 100000 do n = n + i % 7 end return { n = n }"
 

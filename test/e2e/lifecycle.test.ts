@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { migrateSqlite } from "../../src/storage/migrate.ts"
 import { connect } from "../../src/storage/sqlite/driver.ts"
 import { lookAt, rowsOf } from "./journal.ts"
-import { Home, until } from "./server.ts"
+import { Home, until, type Wire } from "./server.ts"
 
 const homes: Home[] = []
 afterAll(async () => {
@@ -416,10 +416,15 @@ describe("the example", () => {
       "step_completed months",
       "step_started summary",
       "step_completed summary",
+      "step_started hottest",
+      ...["agent_turn_tool_round hottest", "agent_turn_tool_round hottest", "agent_turn_tool_round hottest"],
+      "agent_turn_ended hottest",
+      "step_completed hottest",
       "step_started approve",
       "human_task_created approve",
       "state_changed running",
     ])
+    expect(server.stdout).toContain("its agent works with the built-in model local.builtin.echo-1")
 
     const command = /^ {2}(curl .*)$/m.exec(server.stdout)?.[1] ?? ""
     const shell = await Bun.$`sh -c ${command}`.quiet()
@@ -433,6 +438,11 @@ describe("the example", () => {
     const client = again.client(readFileSync(join(home.data, "example.pat"), "utf8"))
     expect((await client.get("/v1/workflows")).total).toBe(1)
     expect((await client.get("/v1/runs")).total).toBe(1)
+    const { events } = await client.get(
+      `/v1/workflows/${(await client.get("/v1/workflows")).workflows[0].id}/runs/${(await client.get("/v1/runs")).runs[0].run_id}/events`,
+    )
+    const asked = events.find((e: Wire) => e.event_type === "human_task_created").data.task_payload
+    expect(asked.analyst).toContain('"temp_max":35.6')
     const [project = ""] = readdirSync(join(home.data, "sqlite"))
     const reports = lookAt(join(home.data, "sqlite", project, "weather.db"), c =>
       rowsOf<{ year: string }>(c, "SELECT year FROM reports"),

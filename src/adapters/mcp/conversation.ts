@@ -8,6 +8,7 @@ import { failureOf, quoted } from "./failures.ts"
 import { type HttpDeps, openHttp } from "./http-opening.ts"
 import {
   type CallOptions,
+  IDEMPOTENCY_META,
   McpFailure,
   type McpTarget,
   type RemoteResult,
@@ -109,11 +110,12 @@ export class Conversation {
   }
 
   async callTool(name: string, args: JsonObject, call: Exchange, options: CallOptions): Promise<RemoteResult> {
-    const { onProgress, outputSchema = null } = options
+    const { onProgress, outputSchema = null, idempotencyKey } = options
+    const meta = idempotencyKey === undefined ? {} : { _meta: { [IDEMPOTENCY_META]: idempotencyKey } }
     const progress = onProgress === undefined ? {} : { onprogress: seldom(onProgress) }
     const answer = (await this.#mustBeTask(name, call))
-      ? await callAsTask(this.#client, call, this.#life, { name, arguments: args, options: this.#options(call) })
-      : await this.#client.callTool({ name, arguments: args }, { ...this.#options(call), ...progress })
+      ? await callAsTask(this.#client, call, this.#life, { name, arguments: args, meta, options: this.#options(call) })
+      : await this.#client.callTool({ name, arguments: args, ...meta }, { ...this.#options(call), ...progress })
     const isError = answer.isError === true
     const content = answer.content as readonly JsonObject[]
     const structuredContent = isJsonObject(answer.structuredContent) ? answer.structuredContent : null

@@ -68,7 +68,12 @@ export interface RequestOptions {
 export interface CallOptions extends RequestOptions {
   /** What the tool declares to give, where the caller knows it: an answer that does not fit is a failure. */
   readonly outputSchema?: JsonObject | null
+  /** The same whenever this call is made: in the request's `_meta`, for servers that can tell a repeat from a new call. */
+  readonly idempotencyKey?: string
 }
+
+/** Under which name a server finds it there. */
+export const IDEMPOTENCY_META = "agentruntime.io/idempotency-key"
 
 /** What a tool gave, as the protocol has it (content blocks stay as they came). */
 export interface RemoteResult {

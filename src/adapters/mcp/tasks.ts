@@ -20,6 +20,8 @@ const KEPT_MS = 60_000
 export interface TaskCall {
   readonly name: string
   readonly arguments: JsonObject
+  /** More of the request. */
+  readonly meta: { readonly _meta?: Record<string, string> }
   readonly options: { readonly signal: AbortSignal; readonly timeout: number }
 }
 
@@ -27,9 +29,14 @@ export interface TaskCall {
  * A call of a tool that runs as a task only (protocol version 2025-11-25): it is begun, asked after, and its result fetched.
  * A call that is given up cancels its task.
  */
-export async function callAsTask(client: Client, call: Exchange, life: Exchange, { name, arguments: args, options }: TaskCall) {
+export async function callAsTask(
+  client: Client,
+  call: Exchange,
+  life: Exchange,
+  { name, arguments: args, meta, options }: TaskCall,
+) {
   const task = { ttl: Math.round(call.leftMs) + KEPT_MS }
-  const params = { name, arguments: args, task }
+  const params = { name, arguments: args, task, ...meta }
   const begun = await client.request({ method: "tools/call", params }, specTypeSchemas.CreateTaskResult, options)
   const { taskId } = begun.task
   const cancel = () => {

@@ -157,9 +157,9 @@ export class Servers implements ServerDirectory {
     context: CallContext,
   ): Promise<ToolResult> {
     try {
-      const { asker, signal, timeoutMs, onProgress, scope } = context
+      const { asker, signal, timeoutMs, onProgress, scope, idempotencyKey } = context
       const headers = await callHeaders(this.deps, scope, server, wiring, { tool, asker })
-      const options = { asker, signal, timeoutMs, headers, outputSchema, ...(onProgress && { onProgress }) }
+      const options = { asker, signal, timeoutMs, headers, outputSchema, idempotencyKey, ...(onProgress && { onProgress }) }
       const answer = await this.deps.clients.callTool(target, tool, args, options)
       const keep: KeepFile = async (bytes, { mimeType, name }) => {
         const { runId, stepId } = asker

@@ -7,7 +7,7 @@ export interface PeerTool {
   readonly inputSchema?: JsonObject
   readonly outputSchema?: JsonObject
   readonly annotations?: JsonObject
-  readonly give: (args: JsonObject, headers: Headers) => JsonObject | Promise<JsonObject>
+  readonly give: (args: JsonObject, headers: Headers, meta: JsonObject) => JsonObject | Promise<JsonObject>
 }
 
 /** Text, as the protocol wraps it. */
@@ -31,7 +31,8 @@ export function startPeer(change: { readonly tools?: readonly PeerTool[] } = {})
     server.setRequestHandler("tools/call", async ({ params }) => {
       const tool = state.tools.find(one => one.name === params.name)
       if (!tool) return { isError: true, content: [{ type: "text", text: "no such tool" }] }
-      return (await tool.give((params.arguments ?? {}) as JsonObject, requestInfo?.headers ?? new Headers())) as never
+      const headers = requestInfo?.headers ?? new Headers()
+      return (await tool.give((params.arguments ?? {}) as JsonObject, headers, (params._meta ?? {}) as JsonObject)) as never
     })
     return server
   })
