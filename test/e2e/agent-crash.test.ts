@@ -10,7 +10,7 @@ import { type Client, Home, until } from "./server.ts"
 
 const KILLS = Number(process.env.AGENTRUNTIME_TEST_KILLS ?? 6)
 /** From the start of a turn to the kill; a turn takes about a quarter of a second, and longer where all is busy. */
-const LIFE_MAX_MS = 250
+const LIFE_MAX_MS = 400
 const ROUNDS = 8
 
 /** What the server of this test was asked to do, and under which key; it outlives every kill. */

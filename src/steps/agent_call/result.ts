@@ -38,7 +38,7 @@ export function figuresOf({ rounds }: Turn): JsonObject {
   return {
     tokens_in: sum(rounds.map(({ usage }) => usage.input)),
     tokens_out: sum(rounds.map(({ usage }) => usage.output)),
-    cost_usd: sum(rounds.map(({ cost }) => cost)),
+    cost_micro_usd: sum(rounds.map(({ cost }) => cost)),
   }
 }
 

@@ -21,7 +21,7 @@ export interface Round {
   readonly message: AssistantMessage
   readonly finish: FinishReason
   readonly usage: Usage
-  /** US dollars; null: not known. */
+  /** Millionths of a US dollar; null: not known. */
   readonly cost: number | null
   /** By the place of the call in the answer. */
   readonly calls: ReadonlyMap<number, Call>
@@ -102,7 +102,7 @@ export function answerNote(round: number, { model, message, finish, usage, cost 
     tokens_out: usage.output,
     tokens_cached: usage.cachedInput,
     tokens_reasoning: usage.reasoning,
-    cost_usd: cost,
+    cost_micro_usd: cost,
   }
 }
 
@@ -122,7 +122,7 @@ function roundOf(data: JsonObject): Round {
       cachedInput: numberOf(data.tokens_cached),
       reasoning: numberOf(data.tokens_reasoning),
     },
-    cost: numberOf(data.cost_usd),
+    cost: numberOf(data.cost_micro_usd),
     calls: new Map(),
     told: null,
   }

@@ -54,7 +54,7 @@ test("an agent works with a tool, and each part of its turn is an event", async 
   expect(step.result).toMatchObject({
     rounds: 2,
     tool_calls: 1,
-    cost_usd: 0,
+    cost_micro_usd: 0,
     model: "local.builtin.echo-1",
     finish_reason: "stop",
   })

@@ -14,7 +14,7 @@ describe("a turn", () => {
       ...{
         tokens_in: 10,
         tokens_out: 3,
-        cost_usd: 0.013,
+        cost_micro_usd: 13,
         model: "m-1",
         model_ref: "direct.openai.gpt-4o",
         finish_reason: "stop",
@@ -29,7 +29,7 @@ describe("a turn", () => {
 
     const result = succeeded(await step.run())
 
-    expect(result).toMatchObject({ message: "Done.", rounds: 2, tool_calls: 2, tokens_in: 20, tokens_out: 6, cost_usd: 0.026 })
+    expect(result).toMatchObject({ message: "Done.", rounds: 2, tool_calls: 2, tokens_in: 20, tokens_out: 6, cost_micro_usd: 26 })
     const [first, second] = step.asked
     expect(first?.request.system).toStartWith("Be brief.")
     expect(first?.request.tools.map(({ name }) => name)).toEqual(["look", "write"])

@@ -80,7 +80,7 @@ const RESOLVED: ResolvedModel = {
   contextWindow: null,
   isListed: true,
   secrets: ["sk-secret-key"],
-  costOf: ({ input, output }) => ((input ?? 0) + (output ?? 0)) / 1_000,
+  costOf: ({ input, output }) => (input ?? 0) + (output ?? 0),
 }
 
 /** A step that calls an agent, with a model whose answers are written here, and what a journal would keep of it. */
