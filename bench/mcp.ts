@@ -65,6 +65,7 @@ export async function openTools(folder: string, db: Database, workflows: () => W
   const executor: StepExecutor = createMcpCallExecutor({
     resolve: mcp.resolveForRun,
     driftOf: (call, one) => mcp.drifts.of(call, one),
+    recorder: { keep: async () => {} },
   })
   return {
     mcp,

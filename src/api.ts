@@ -24,6 +24,7 @@ import { mcpProfileRoutes } from "./modules/mcp/profile-routes.ts"
 import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
+import { recordingRoutes } from "./modules/recordings/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
@@ -60,30 +61,28 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof triggerRoutes>[0] &
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
+  Parameters<typeof recordingRoutes>[0] &
   Parameters<typeof egressRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
-/** Every route, one line a module. */
-export const api = (deps: ApiDeps) =>
-  new Elysia({ name: "api" })
-    .use(healthRoutes(deps))
-    .use(pageRoutes(deps))
-    .use(authRoutes(deps))
-    .use(patRoutes(deps))
-    .use(projectRoutes(deps))
-    .use(memberRoutes(deps))
+/** Every route, one line a module; in three parts, as the types of one long chain are more than the compiler follows. */
+const workflowApi = (deps: ApiDeps) =>
+  new Elysia({ name: "workflow api" })
     .use(workflowRoutes(deps))
     .use(runRoutes(deps))
     .use(streamRoutes(deps))
     .use(taskRoutes(deps))
+    .use(agentRoutes(deps))
+    .use(artifactRoutes(deps))
+    .use(recordingRoutes(deps))
+
+const toolApi = (deps: ApiDeps) =>
+  new Elysia({ name: "tool api" })
     .use(mcpRoutes(deps))
     .use(mcpProfileRoutes(deps))
     .use(mcpServerRoutes(deps))
     .use(mcpConfigRoutes(deps))
     .use(mcpEndpointRoutes(deps))
-    .use(inboundWebhookRoutes(deps))
-    .use(ingressRoutes(deps))
-    .use(callbackRoutes(deps))
     .use(connectionRoutes(deps))
     .use(googleConnectionRoutes(deps))
     .use(whatsAppConnectionRoutes(deps))
@@ -91,10 +90,22 @@ export const api = (deps: ApiDeps) =>
     .use(connectionOverrideRoutes(deps))
     .use(connectionCallbackRoutes(deps))
     .use(llmRoutes(deps))
-    .use(agentRoutes(deps))
+
+export const api = (deps: ApiDeps) =>
+  new Elysia({ name: "api" })
+    .use(workflowApi(deps))
+    .use(toolApi(deps))
+    .use(healthRoutes(deps))
+    .use(pageRoutes(deps))
+    .use(authRoutes(deps))
+    .use(patRoutes(deps))
+    .use(projectRoutes(deps))
+    .use(memberRoutes(deps))
+    .use(inboundWebhookRoutes(deps))
+    .use(ingressRoutes(deps))
+    .use(callbackRoutes(deps))
     .use(triggerRoutes(deps))
     .use(alertRoutes(deps))
-    .use(artifactRoutes(deps))
     .use(egressRoutes(deps))
     .use(metricsRoutes(deps))
 

@@ -56,6 +56,8 @@ import { createServedTools } from "./modules/mcp/served-tools.ts"
 import { createMcpService, type McpService } from "./modules/mcp/service.ts"
 import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
+import { createRecorder, RecordingService } from "./modules/recordings/service.ts"
+import { createRecordingStore } from "./modules/recordings/store.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { uuidOf } from "./modules/runs/derived-id.ts"
@@ -261,22 +263,25 @@ export async function createApp(deps: AppDeps) {
 
   /** Their calls wait for a process of ours, which keeps the limit itself. */
   const queued = new Set(["sqlite"])
+  const recordingStore = createRecordingStore(db)
+  const recorder = createRecorder({ store: recordingStore, clock, log })
   const executors = new Map<string, StepExecutor>([
     ["lua_script", createLuaExecutor(lua)],
-    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve })],
+    ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve, recorder })],
     [
       "mcp_call",
       createMcpCallExecutor({
         resolve: mcp.resolveForRun,
         queued,
         driftOf: (call, tool) => mcp.drifts.of(call, tool),
+        recorder,
       }),
     ],
     ["workflow_call", createWorkflowCallExecutor(start => startChild(start))],
     [
       "agent_call",
       createAgentCallExecutor({
-        ...{ models, queued, plans: workflows, resolve: mcp.resolveForRun, resolveModel: llm.resolve },
+        ...{ models, queued, recorder, plans: workflows, resolve: mcp.resolveForRun, resolveModel: llm.resolve },
         findAgent: async (scope, id) => (config["agents.enabled"] ? await agents.find(scope, id) : null),
       }),
     ],
@@ -290,6 +295,8 @@ export async function createApp(deps: AppDeps) {
   const startChild = createChildStart({ runs, workflows, clock })
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
+  const keepRecordings = config["recordings.keep_days"]
+  const recordings = new RecordingService({ store: recordingStore, runs: service, clock, keepDays: keepRecordings })
   const drainMs = config["runs.drain_limit_s"] * 1000
   const starts = new RunStarts({ runs, store: runStore, workflows, clock, ids })
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
@@ -341,7 +348,7 @@ export async function createApp(deps: AppDeps) {
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ agents, agentsEnabled: config["agents.enabled"] },
     ...{ llmKeys: llm.keys, llmCatalog: llm.catalog, resolveModel: llm.resolve },
-    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts },
+    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts, recordings },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },
@@ -360,6 +367,8 @@ export async function createApp(deps: AppDeps) {
   const leases = createLeases(db)
   const lease = createLease({ leases, runs, bootId: deps.bootId })
   const leadership = createLeadership({ leaders: leases, bootId: deps.bootId, clock })
+  const sweep = (name: string, work: Parameters<typeof leadership.guard>[0]) =>
+    startLoop(`sweep of ${name}`, SWEEP_EVERY_MS, leadership.guard(work), log)
   /** What only one boot does; all but the schedules themselves goes on while they are switched off. */
   const leaderLoops = () => [
     startLoop("leadership", LEAD_EVERY_MS, () => leadership.renew(clock.now()), log),
@@ -370,28 +379,14 @@ export async function createApp(deps: AppDeps) {
       leadership.guard(now => callbackSender.round(now)),
       log,
     ),
-    startLoop("sweep of deliveries", SWEEP_EVERY_MS, leadership.guard(webhooks.sweep), log),
-    startLoop(
-      "sweep of callbacks",
-      SWEEP_EVERY_MS,
-      leadership.guard(now => callbacks.sweep(now)),
-      log,
-    ),
+    sweep("deliveries", webhooks.sweep),
+    sweep("callbacks", now => callbacks.sweep(now)),
     startLoop("tokens", TOKENS_EVERY_MS, leadership.guard(connections.refresh), log),
-    startLoop("sweep of sign-ins", SWEEP_EVERY_MS, leadership.guard(connections.sweep), log),
-    startLoop("sweep of fires", SWEEP_EVERY_MS, leadership.guard(triggers.sweep), log),
-    startLoop(
-      "sweep of egress attempts",
-      SWEEP_EVERY_MS,
-      leadership.guard(now => egressService.sweep(now)),
-      log,
-    ),
-    startLoop(
-      "sweep of artifacts",
-      SWEEP_EVERY_MS,
-      leadership.guard(now => artifacts.sweep(now)),
-      log,
-    ),
+    sweep("sign-ins", connections.sweep),
+    sweep("fires", triggers.sweep),
+    sweep("egress attempts", now => egressService.sweep(now)),
+    sweep("artifacts", now => artifacts.sweep(now)),
+    sweep("recordings", now => recordings.sweep(now)),
     ...(config["scheduler.enabled"]
       ? [
           startLoop("scheduler", FIRE_EVERY_MS, leadership.guard(triggers.schedule), log),

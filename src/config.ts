@@ -94,6 +94,7 @@ export const SETTINGS = {
   "inbound_webhooks.keep_parked_days": integer(30, 1, 3650, "How long deliveries that could not start a run are kept."),
   "agents.enabled": flag(true, "Agents and the steps that call them; off, /v1/agents answers 404 and such steps fail."),
   "artifacts.keep_days": integer(30, 1, 36_500, "How long images, sounds and files that steps gave are kept."),
+  "recordings.keep_days": integer(30, 1, 36_500, "How long the exchanges of recorded runs are kept, for replays."),
   "shutdown.grace_s": integer(
     5,
     0,

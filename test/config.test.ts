@@ -163,6 +163,7 @@ describe("one name everywhere", () => {
       "inbound_webhooks.keep_parked_days": ["90", "90", 90],
       "agents.enabled": ["false", "false", false],
       "artifacts.keep_days": ["7", "7", 7],
+      "recordings.keep_days": ["7", "7", 7],
       "shutdown.grace_s": ["0", "0", 0],
     }
     expect(Object.keys(good).sort()).toEqual(Object.keys(SETTINGS).sort())

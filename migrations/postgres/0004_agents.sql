@@ -45,6 +45,8 @@ CREATE TABLE "run_recordings" (
 	"project_id" text NOT NULL,
 	"step_id" text NOT NULL,
 	"item" bigint,
+	"round" bigint NOT NULL,
+	"attempt" bigint NOT NULL,
 	"kind" text NOT NULL,
 	"request_hash" text NOT NULL,
 	"request" json NOT NULL,
@@ -53,5 +55,7 @@ CREATE TABLE "run_recordings" (
 	CONSTRAINT "run_recordings_run_id_seq_pk" PRIMARY KEY("run_id","seq")
 );
 --> statement-breakpoint
+ALTER TABLE "workflows" ADD COLUMN "recording" boolean;--> statement-breakpoint
 CREATE UNIQUE INDEX "llm_provider_keys_label" ON "llm_provider_keys" USING btree ("tenant_id","vendor","label");--> statement-breakpoint
-CREATE INDEX "agents_project" ON "agents" USING btree ("tenant_id","project_id","created_at");
+CREATE INDEX "agents_project" ON "agents" USING btree ("tenant_id","project_id","created_at");--> statement-breakpoint
+CREATE INDEX "run_recordings_created" ON "run_recordings" USING btree ("created_at");

@@ -47,6 +47,8 @@ CREATE TABLE `run_recordings` (
 	`project_id` text NOT NULL,
 	`step_id` text NOT NULL,
 	`item` integer,
+	`round` integer NOT NULL,
+	`attempt` integer NOT NULL,
 	`kind` text NOT NULL,
 	`request_hash` text NOT NULL,
 	`request` text NOT NULL,
@@ -54,3 +56,6 @@ CREATE TABLE `run_recordings` (
 	`created_at` integer NOT NULL,
 	PRIMARY KEY(`run_id`, `seq`)
 );
+--> statement-breakpoint
+CREATE INDEX `run_recordings_created` ON `run_recordings` (`created_at`);--> statement-breakpoint
+ALTER TABLE `workflows` ADD `recording` integer;

@@ -1,4 +1,5 @@
-import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { canonicalJson } from "../kernel/canonical-json.ts"
+import type { JsonObject } from "../kernel/json.ts"
 import type { Tool } from "./connector.ts"
 
 /**
@@ -12,15 +13,5 @@ export function toolHash({ description, inputSchema, outputSchema, annotations }
     output_schema: outputSchema ?? null,
     annotations: { ...annotations },
   }
-  return Bun.CryptoHasher.hash("sha256", canonical(promised), "hex")
-}
-
-function canonical(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  if (!isJsonObject(value)) return JSON.stringify(value)
-  const entries = Object.keys(value)
-    .filter(key => value[key] !== undefined)
-    .sort()
-    .map(key => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
-  return `{${entries.join(",")}}`
+  return Bun.CryptoHasher.hash("sha256", canonicalJson(promised), "hex")
 }

@@ -80,12 +80,17 @@ const hooks: LoopHooks = {
   completed: (turn, place) => goOn(turn, place),
 }
 
-function started(turn: Turn, { identity, origin }: Extract<RunInput, { type: "Start" }>): void {
+function started(turn: Turn, { identity, origin, recording }: Extract<RunInput, { type: "Start" }>): void {
   if (turn.state.seq > 0) return
   const { triggerType, version } = turn.state.facts
   turn.emit({
     type: "run_started",
-    data: { trigger_type: triggerType, version, ...(identity && { identity }), ...(origin && { origin }) },
+    data: {
+      ...{ trigger_type: triggerType, version },
+      ...(identity && { identity }),
+      ...(origin && { origin }),
+      ...(recording && { recording }),
+    },
   })
   startReady(turn, null, hooks)
 }

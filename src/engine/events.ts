@@ -41,6 +41,8 @@ export interface RunStarted {
   /** Ours: nothing else keeps it. */
   readonly identity?: Identity
   readonly origin?: Origin
+  /** Ours: what models and tools are asked and say is kept. */
+  readonly recording?: true
 }
 
 export interface StepEvent<Type extends string, Data> {

@@ -28,7 +28,7 @@ export function evolve(state: RunState, event: RunEvent, at: number): RunState {
 function applied(state: RunState, event: RunEvent, at: number): RunState {
   switch (event.type) {
     case "run_started":
-      return event.data.identity ? { ...state, identity: event.data.identity } : state
+      return { ...state, identity: event.data.identity ?? {}, recording: event.data.recording === true }
     case "state_changed":
       return changedStatus(state, event.data, at)
     case "item_failed":

@@ -5,7 +5,7 @@ import type { Identity, Origin, RunStatus, StepNote } from "./state.ts"
 
 /** What reaches a run from outside. Time comes beside it, as an argument. */
 export type RunInput =
-  | { readonly type: "Start"; readonly identity?: Identity; readonly origin?: Origin }
+  | { readonly type: "Start"; readonly identity?: Identity; readonly origin?: Origin; readonly recording?: true }
   | (Attempt & { readonly type: "StepSucceeded"; readonly result: Json } & Completion)
   | (Attempt & {
       readonly type: "StepErrored"

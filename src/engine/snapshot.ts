@@ -6,7 +6,7 @@ import { type BodyState, type LoopState, PENDING, type RunFacts, type RunState, 
  * Raise it with every change of the state's shape or of what a fold makes of the same events: older snapshots are then as good
  * as none. `test/engine/snapshot.test.ts` holds it against both.
  */
-export const SNAPSHOT_FORMAT = 3
+export const SNAPSHOT_FORMAT = 4
 
 type Written<T> = { readonly [K in keyof T]?: unknown }
 

@@ -25,6 +25,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "team_id",
   "callback_url",
   "mode",
+  "record", // ours
 ])
 
 /**

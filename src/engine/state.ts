@@ -158,6 +158,8 @@ export interface RunState {
   readonly facts: RunFacts
   readonly plan: Plan
   readonly identity: Identity
+  /** What models and tools are asked and say is kept. */
+  readonly recording: boolean
   readonly status: RunStatus
   readonly pauseReason: PauseReason | null
   /** By the step's index in the plan. */
@@ -212,6 +214,7 @@ export function initialState(facts: RunFacts, plan: Plan): RunState {
     facts,
     plan,
     identity: {},
+    recording: false,
     status: "running",
     pauseReason: null,
     steps: plan.steps.map(() => PENDING),

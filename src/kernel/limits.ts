@@ -70,6 +70,12 @@ export const SNAPSHOT_MAX_CHARS = 32 * MIB
 /** A larger value of an event or input is stored beside its row, once for each run. */
 export const VALUE_INLINE_MAX_BYTES = 32 * KIB
 
+/** What a recorded run keeps: exchanges with models and tools, and of each the request and the answer; larger ones are cut. */
+export const RECORDED_EXCHANGES_MAX = 10_000
+export const RECORDED_REQUEST_MAX_BYTES = 1 * MIB
+export const RECORDED_RESPONSE_MAX_BYTES = 1 * MIB
+export const RECORDING_PAGE_MAX_CHARS = 8 * MIB
+
 export const LUA_SCRIPT_MAX_BYTES = 64 * KIB
 export const LUA_RESULT_MAX_BYTES = 1 * MIB
 export const LUA_TIMEOUT_DEFAULT_MS = 5_000

@@ -20,8 +20,12 @@ export interface StepJob {
   readonly stepId: string
   readonly item: number | null
   readonly stepType: string
+  /** Of the step's entry (contract §4.6), from 0. */
+  readonly round: number
   /** From 1. */
   readonly attempt: number
+  /** What models and tools are asked and say is to be kept: see `recorder.ts`. */
+  readonly recording: boolean
   /** `run:step:iteration`: the same on every attempt, so that a peer can tell a repeat from a new call. */
   readonly idempotencyKey: string
   /** The step's own fields with every template resolved, e.g. `{ tool_name, tool_args, server_url }`. */
@@ -144,6 +148,8 @@ export interface NewRun {
   readonly identity?: Identity
   /** The same of what started it. */
   readonly origin?: Origin
+  /** And of whether it is recorded: that is decided once. */
+  readonly recording?: true
   /** Who is told when the run ends. */
   readonly callbackUrl?: string
 }

@@ -83,8 +83,9 @@ export class Runs {
   async #start(run: NewRun, plan: Plan, also: readonly AlsoStored[]): Promise<RunState> {
     const now = this.deps.clock.now()
     const before = initialState(run.facts, plan)
-    const { identity, origin } = run
-    const { events, state } = decide(before, { type: "Start", ...(identity && { identity }), ...(origin && { origin }) }, now)
+    const { identity, origin, recording } = run
+    const told = { ...(identity && { identity }), ...(origin && { origin }), ...(recording && { recording }) }
+    const { events, state } = decide(before, { type: "Start", ...told }, now)
     const changes = changesOf(before, state, stamp(events, before.seq, now), this.deps)
     const { header } = changes
     await this.deps.journal.create(run, { ...changes, header: isFinal(state.status) ? ofNobody(header) : header }, also)

@@ -418,6 +418,14 @@ export const ROUTES: readonly RouteCase[] = [
     ids: trigger,
     status: 200,
   },
+  {
+    ...{ route: "GET /v1/workflows/:id/runs/:runID/recording", asked: "project_viewer", scopes: READ },
+    ...{ ids: waitingRun, status: 200 },
+  },
+  {
+    ...{ route: "DELETE /v1/workflows/:id/runs/:runID/recording", asked: "project_contributor", scopes: WRITE },
+    ...{ ids: waitingRun, status: 204 },
+  },
   { route: "GET /v1/artifacts", asked: "project_viewer", scopes: READ, status: 200 },
   { route: "GET /v1/artifacts/:id", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },
   { route: "GET /v1/artifacts/:id/content", asked: "project_viewer", scopes: READ, ids: artifact, status: 200 },

@@ -410,6 +410,8 @@ CREATE TABLE `run_recordings` (
 	`project_id` text NOT NULL,
 	`step_id` text NOT NULL,
 	`item` integer,
+	`round` integer NOT NULL,
+	`attempt` integer NOT NULL,
 	`kind` text NOT NULL,
 	`request_hash` text NOT NULL,
 	`request` text NOT NULL,
@@ -417,6 +419,8 @@ CREATE TABLE `run_recordings` (
 	`created_at` integer NOT NULL,
 	PRIMARY KEY(`run_id`, `seq`)
 );
+
+CREATE INDEX `run_recordings_created` ON `run_recordings` (`created_at`);
 
 CREATE TABLE `run_snapshots` (
 	`run_id` text PRIMARY KEY NOT NULL,
@@ -640,6 +644,6 @@ CREATE TABLE `workflows` (
 	`updated_at` integer NOT NULL,
 	`archived_at` integer,
 	`archived_by` text
-);
+, `recording` integer);
 
 CREATE INDEX `workflows_project` ON `workflows` (`tenant_id`,`project_id`,`updated_at`);

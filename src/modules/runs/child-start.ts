@@ -12,7 +12,7 @@ export function createChildStart(deps: { runs: Runs; workflows: WorkflowService;
   return async ({ workflowId, version: asked, input, outputFrom, caller }) => {
     const { tenantId, projectId, userId } = caller
     const workflow = await deps.workflows.startRow({ tenantId, projectId }, workflowId, asked ?? undefined)
-    const { version, plan, runSetup, inputSchema } = await deps.workflows.versionToRun(workflow, asked ?? undefined)
+    const { version, plan, runSetup, inputSchema, recording } = await deps.workflows.versionToRun(workflow, asked ?? undefined)
     const facts: RunFacts = {
       ...{ tenantId, projectId, workflowId, userId },
       runId: uuidOf(caller.idempotencyKey),
@@ -31,7 +31,8 @@ export function createChildStart(deps: { runs: Runs; workflows: WorkflowService;
       },
     }
     try {
-      await deps.runs.start({ facts, workflowName: workflow.name, idempotency: null }, plan)
+      const recorded = caller.recording || recording ? { recording: true as const } : {}
+      await deps.runs.start({ facts, workflowName: workflow.name, idempotency: null, ...recorded }, plan)
     } catch (error) {
       if (!(error instanceof RunExists)) throw error
     }

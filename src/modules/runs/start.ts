@@ -54,10 +54,14 @@ export class RunStarts {
     // A repeated start answers what the first one did, whatever became of the workflow since.
     const before = await this.#earlier(starter, workflowId, runId, idempotency)
     if (before) return answerOf(before)
-    const { version, plan, runSetup, inputSchema, readsWebhookPayload } = await this.deps.workflows.versionToRun(workflow, asked)
+    const { version, plan, runSetup, inputSchema, recording, readsWebhookPayload } = await this.deps.workflows.versionToRun(
+      workflow,
+      asked,
+    )
     requireToolScope(starter, plan)
     const identity = identityOf(params)
     const callbackUrl = callbackUrlOf(params)
+    const isRecorded = recordOf(params) ?? recording
     const triggerType = textParam(params, "trigger_type") ?? "api"
     const payload = triggerType === "webhook" && readsWebhookPayload ? params.trigger_payload : undefined
     const withAlias = payload === undefined ? params : { webhook_payload: payload, ...params }
@@ -77,7 +81,8 @@ export class RunStarts {
     checkExcluded(plan, facts.excludedStepIds)
     try {
       const optional = { ...(identity && { identity }), ...(callbackUrl !== null && { callbackUrl }), ...(origin && { origin }) }
-      const run: NewRun = { facts, workflowName: workflow.name, idempotency, ...optional }
+      const recorded = isRecorded ? { recording: true as const } : {}
+      const run: NewRun = { facts, workflowName: workflow.name, idempotency, ...optional, ...recorded }
       const state = await this.deps.runs.start(run, plan, also)
       return { run_id: facts.runId, workflow_id: workflowId, status: state.status, started_at: rfc3339(facts.startedAt) }
     } catch (error) {
@@ -165,6 +170,13 @@ function excludedOf(params: JsonObject): readonly string[] {
   if (ids === undefined || ids === null) return []
   if (Array.isArray(ids) && ids.every(id => typeof id === "string")) return ids
   throw badParam("params.excluded_step_ids must be a list of step ids")
+}
+
+/** Null when the start leaves it to the workflow. */
+function recordOf({ record }: JsonObject): boolean | null {
+  if (record === undefined || record === null) return null
+  if (typeof record === "boolean") return record
+  throw badParam("params.record must be true or false")
 }
 
 function callbackUrlOf({ callback_url: url }: JsonObject): string | null {

@@ -23,6 +23,7 @@ export const workflowShape = t.Object({
   graph,
   run_setup: t.Unknown(),
   input_schema: t.Unknown(),
+  recording: t.Boolean(),
   latest_version: t.Nullable(integer()),
   created_by: t.String(),
   updated_by: t.String(),
@@ -43,12 +44,17 @@ export const workflowListShape = t.Object({
 const name = t.String({ minLength: 1, maxLength: NAME_MAX_CHARS })
 const description = t.String({ maxLength: DESCRIPTION_MAX_CHARS })
 
+const recording = t.Boolean({
+  description: "Its runs keep what models and tools were asked and said, for a replay, unless their start says `record: false`.",
+})
+
 export const createWorkflowShape = t.Object({
   name,
   description: t.Optional(description),
   graph,
   run_setup: t.Optional(runSetupShape),
   input_schema: t.Optional(t.Unknown()),
+  recording: t.Optional(recording),
 })
 
 export const patchWorkflowShape = t.Object({
@@ -57,6 +63,7 @@ export const patchWorkflowShape = t.Object({
   graph: t.Optional(graph),
   run_setup: t.Optional(t.Nullable(runSetupShape)),
   input_schema: t.Optional(t.Unknown()),
+  recording: t.Optional(recording),
 })
 
 export const publishShape = t.Nullable(

@@ -27,6 +27,7 @@ export interface WorkflowDraft {
   readonly graph: unknown
   readonly run_setup?: RunSetup | null
   readonly input_schema?: Json
+  readonly recording?: boolean
 }
 
 export interface WorkflowServiceDeps {
@@ -44,6 +45,8 @@ export interface VersionToRun {
   readonly plan: Plan
   readonly runSetup: RunSetup | null
   readonly inputSchema: Json | null
+  /** What its runs do unless their start says otherwise. */
+  readonly recording: boolean
   /** Its graph knows a webhook's payload also by its older name (contract C-2), under which it is stored only then. */
   readonly readsWebhookPayload: boolean
 }
@@ -81,6 +84,7 @@ export class WorkflowService implements PlanSource {
       graph: this.#checkedDraft(draft.graph),
       runSetup: draft.run_setup ?? null,
       inputSchema: checkedSchema(draft.input_schema) ?? null,
+      recording: draft.recording ?? false,
       latestVersion: null,
       createdBy: caller.userId,
       updatedBy: caller.userId,
@@ -101,6 +105,7 @@ export class WorkflowService implements PlanSource {
       ...(changes.graph !== undefined && { graph: this.#checkedDraft(changes.graph) }),
       ...(changes.run_setup !== undefined && { runSetup: changes.run_setup }),
       ...(changes.input_schema !== undefined && { inputSchema: checkedSchema(changes.input_schema) }),
+      ...(changes.recording !== undefined && { recording: changes.recording }),
       updatedBy: caller.userId,
       updatedAt: this.deps.clock.now(),
     })
@@ -163,8 +168,8 @@ export class WorkflowService implements PlanSource {
       throw new AppError("not_found", `the workflow has no version ${asked}; its newest is ${row.latestVersion}`)
     }
     const { plan, readsWebhookPayload } = await this.#compiled(row.id, row.version)
-    const { runSetup, inputSchema } = row
-    return { version: row.version, plan, runSetup, inputSchema, readsWebhookPayload }
+    const { runSetup, inputSchema, recording } = row
+    return { version: row.version, plan, runSetup, inputSchema, recording: recording === true, readsWebhookPayload }
   }
 
   /** Null: nobody looked at its tools when it was published. */
@@ -241,6 +246,7 @@ function workflowBody(row: WorkflowRow): WorkflowBody {
     graph: row.graph,
     run_setup: row.runSetup,
     input_schema: row.inputSchema,
+    recording: row.recording === true,
     latest_version: row.latestVersion,
     created_by: row.createdBy,
     updated_by: row.updatedBy,

@@ -21,6 +21,7 @@ export interface StartRow {
   readonly name: string
   readonly status: WorkflowRow["status"]
   readonly latestVersion: number | null
+  readonly recording: boolean | null
   readonly version: number | null
   readonly runSetup: RunSetup | null
   readonly inputSchema: Json | null
@@ -47,6 +48,7 @@ export interface WorkflowChanges {
   readonly graph?: JsonObject
   readonly runSetup?: RunSetup | null
   readonly inputSchema?: Json
+  readonly recording?: boolean
   readonly updatedBy: string
   readonly updatedAt: number
 }
@@ -70,8 +72,8 @@ export function createWorkflowStore(db: Database): WorkflowStore {
   const live = ne(workflows.status, "archived")
   const findOne = hotSelect(db, getTableColumns(workflows), "id = ? AND tenant_id = ? AND project_id = ?")
   // Every start begins here. Not the graph: it may be large, and its plan is kept.
-  const { id, name, status, latestVersion } = getTableColumns(workflows)
-  const findHead = hotSelect(db, { id, name, status, latestVersion }, "id = ? AND tenant_id = ? AND project_id = ?")
+  const { id, name, status, latestVersion, recording } = getTableColumns(workflows)
+  const findHead = hotSelect(db, { id, name, status, latestVersion, recording }, "id = ? AND tenant_id = ? AND project_id = ?")
   const { version, runSetup, inputSchema } = getTableColumns(workflowVersions)
   const findStart = hotSelect(db, { version, runSetup, inputSchema }, "workflow_id = ? AND version = ?")
   const findVersion = hotSelect(db, getTableColumns(workflowVersions), "workflow_id = ? AND version = ?")

@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject } from "../../kernel/json.ts"
 import { AGENT_CALLS_PARALLEL_MAX, AGENT_TOOL_ANSWER_MAX_CHARS, MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepOutcome } from "../../runtime/ports.ts"
 import { callInTime } from "../mcp_call/call-in-time.ts"
+import { recordedTool } from "../recorded.ts"
 import type { Agent } from "./agent.ts"
 import { endingOf, OWN_TOOLS, type Reach } from "./own-tools.ts"
 import { type AskedCall, askConfirmation, askInterruption, confirmation, interruption } from "./questions.ts"
@@ -147,8 +148,11 @@ async function callTool(
     ...{ timeoutMs, idempotencyKey },
     asker: asker(`tool ${instance.slug} ${tool.name}`, job),
   }
-  if (deps.queued.has(instance.slug)) return await instance.server.call(tool.name, args, { ...context, signal })
-  return await callInTime(signal, context, timeoutMs, within => instance.server.call(tool.name, args, within))
+  const call = () =>
+    deps.queued.has(instance.slug)
+      ? instance.server.call(tool.name, args, { ...context, signal })
+      : callInTime(signal, context, timeoutMs, within => instance.server.call(tool.name, args, within))
+  return await recordedTool(deps.recorder, job, signal, { server: instance.instanceId, tool: tool.name, args }, call)
 }
 
 /** By its place and not by its id, which is the model's own text and need not be there, or be one of a kind. */

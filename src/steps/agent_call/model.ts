@@ -7,6 +7,7 @@ import { createMask, type Mask } from "../../kernel/masked.ts"
 import { type ReadParams, readParams } from "../llm_call/params.ts"
 import { ShownText } from "../llm_call/shown-text.ts"
 import type { OutputCheck } from "../llm_call/structured.ts"
+import { recordedModels } from "../recorded.ts"
 import type { Agent } from "./agent.ts"
 import { ownTools, type Reach } from "./own-tools.ts"
 import { systemOf } from "./prompt.ts"
@@ -61,7 +62,8 @@ export async function askModel(work: Work, { found, params }: Model, question: Q
     timeoutMs: Math.max(1, Math.floor(work.leftMs())),
     onText: (delta: string) => text.add(delta, performance.now()),
   }
-  const answer = await deps.models.complete(found.target, request, options).catch(error => {
+  const models = recordedModels(deps.models, deps.recorder, job, { ...found, mask })
+  const answer = await models.complete(found.target, request, options).catch(error => {
     throw error instanceof ModelFailure ? new ModelFailure(error.problem, mask.text(error.message), error.more) : error
   })
   signal.throwIfAborted()

@@ -4,6 +4,7 @@ import type { ResolveForRun } from "../../connectors/resolve.ts"
 import type { Failure } from "../../engine/failure.ts"
 import type { StepNote } from "../../engine/state.ts"
 import type { PlanSource, StepJob, StepOutcome } from "../../runtime/ports.ts"
+import type { Recorder } from "../../runtime/recorder.ts"
 import type { FindAgent } from "./agent.ts"
 import { type Turn, turnOf, withNote } from "./turn.ts"
 
@@ -14,6 +15,7 @@ export interface AgentCallDeps {
   readonly resolve: ResolveForRun
   /** Slugs of connectors whose calls wait for a process of ours, and which keep the limit themselves. */
   readonly queued: ReadonlySet<string>
+  readonly recorder: Recorder
   /** Which steps the agent may hand over to. */
   readonly plans: PlanSource
 }

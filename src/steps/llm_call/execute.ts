@@ -7,6 +7,8 @@ import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { LLM_EXPOSED_MAX_CHARS, LLM_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import { createMask, type Mask } from "../../kernel/masked.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
+import type { Recorder } from "../../runtime/recorder.ts"
+import { recordedModels } from "../recorded.ts"
 import { type ReadParams, readParams } from "./params.ts"
 import { ShownText } from "./shown-text.ts"
 import { jsonOf, type OutputCheck, outputCheck } from "./structured.ts"
@@ -14,10 +16,11 @@ import { jsonOf, type OutputCheck, outputCheck } from "./structured.ts"
 export interface LlmCallDeps {
   readonly models: Models
   readonly resolve: ResolveModel
+  readonly recorder: Recorder
 }
 
 /** One prompt to one model. With `output_schema` the answer is held against it, and the model may repair it once. */
-export function createLlmCallExecutor({ models, resolve }: LlmCallDeps): StepExecutor {
+export function createLlmCallExecutor({ models, resolve, recorder }: LlmCallDeps): StepExecutor {
   return {
     async execute(job, signal) {
       const startedAt = performance.now()
@@ -29,7 +32,7 @@ export function createLlmCallExecutor({ models, resolve }: LlmCallDeps): StepExe
       // What it took to get here is part of the attempt's time.
       const call: Call = { job, signal, wish, found, deadline: startedAt + limitMs, mask: createMask(found.secrets) }
       try {
-        return await converse(models, call)
+        return await converse(recordedModels(models, recorder, job, { ...found, mask: call.mask }), call)
       } catch (error) {
         if (error instanceof ModelFailure) return failed(error, call.mask)
         if (error instanceof EgressRefused) return failure(error.message)

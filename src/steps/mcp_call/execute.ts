@@ -5,6 +5,8 @@ import { asker } from "../../kernel/asker.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
+import type { Recorder } from "../../runtime/recorder.ts"
+import { recordedTool, type ToolExchange } from "../recorded.ts"
 import { callInTime } from "./call-in-time.ts"
 
 export interface McpCallDeps {
@@ -16,6 +18,7 @@ export interface McpCallDeps {
   readonly queued?: ReadonlySet<string>
   /** Whether a tool is what it was when the version that calls it was published. */
   readonly driftOf: DriftOf
+  readonly recorder: Recorder
 }
 
 export type DriftOf = (call: PinnedCall, tool: Tool) => Promise<ToolDrift | null>
@@ -80,9 +83,11 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
         onProgress: (progress: Progress) => job.progress({ ...progress }),
       }
       const call = (within: CallContext) => instance.server.call(tool.name, args, within)
-      const result = deps.queued?.has(instance.slug)
-        ? await call({ ...context, timeoutMs: limitMs, signal })
-        : await callInTime(signal, context, limitMs, call)
+      const answer = () =>
+        deps.queued?.has(instance.slug)
+          ? call({ ...context, timeoutMs: limitMs, signal })
+          : callInTime(signal, context, limitMs, call)
+      const result = await recordedTool(deps.recorder, job, signal, toolExchangeOf(job), answer)
       return { ...outcomeOf(result), ...(result.ok && warned) }
     },
   }
@@ -111,8 +116,14 @@ function referenceOf(job: StepJob): InstanceReference {
 }
 
 /** As pins are kept: `instance_id` wins, as it does for the call. */
-function serverNameOf({ config }: StepJob): string {
+function serverNameOf({ config }: Pick<StepJob, "config">): string {
   return text(config.instance_id) || text(config.server_url)
+}
+
+/** As the step asks for it: a replay knows neither the instance nor what the tool's schema makes of the arguments. */
+export function toolExchangeOf(job: Pick<StepJob, "config">): ToolExchange {
+  const { tool_name, tool_args } = job.config
+  return { server: serverNameOf(job), tool: text(tool_name), args: isJsonObject(tool_args) ? tool_args : {} }
 }
 
 /** Null: the call may go on. */
@@ -137,7 +148,7 @@ function stopOf(
   return { ok: true, ask: { taskType: "tool_changed", payload, expiresInMs: null } }
 }
 
-function outcomeOf(result: ToolResult): StepOutcome {
+export function outcomeOf(result: ToolResult): StepOutcome {
   if (result.ok) return { ok: true, result: result.value }
   const { message, retryable, timeout } = result
   return { ok: false, failure: { code: "MCP_TOOL_FAILED", message, retryable, ...(timeout ? { timeout } : {}) } }

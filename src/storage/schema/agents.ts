@@ -34,6 +34,9 @@ export const defineAgents = (k: ColumnKit) => {
       projectId: k.text("project_id").notNull(),
       stepId: k.text("step_id").notNull(),
       item: k.int("item"),
+      /** Of the step's entry (contract §4.6), from 0; the attempt from 1. */
+      round: k.int("round").notNull(),
+      attempt: k.int("attempt").notNull(),
       /** `model` or `tool`. */
       kind: k.text("kind").notNull(),
       /** SHA-256 of the request in canonical form, hex: what a replay looks for. */
@@ -42,7 +45,11 @@ export const defineAgents = (k: ColumnKit) => {
       response: k.json<JsonObject>("response").notNull(),
       createdAt: k.ms("created_at").notNull(),
     },
-    t => [k.pk({ columns: [t.runId, t.seq] })],
+    t => [
+      k.pk({ columns: [t.runId, t.seq] }),
+      // The sweep.
+      k.index("run_recordings_created").on(t.createdAt),
+    ],
   )
 
   return { agents, runRecordings }

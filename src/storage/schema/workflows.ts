@@ -33,6 +33,8 @@ export const defineWorkflows = (k: ColumnKit) => {
       graph: k.json<JsonObject>("graph").notNull(),
       runSetup: k.json<RunSetup>("run_setup"),
       inputSchema: k.json<Json>("input_schema"),
+      /** Its runs keep what models and tools were asked and said, unless their start says otherwise; null: they do not. */
+      recording: k.bool("recording"),
       latestVersion: k.int("latest_version"),
       createdBy: k.text("created_by").notNull(),
       updatedBy: k.text("updated_by").notNull(),

@@ -20,6 +20,7 @@ function row(more: Partial<WorkflowRow> = {}): WorkflowRow {
     graph: GRAPH,
     runSetup: null,
     inputSchema: null,
+    recording: null,
     latestVersion: null,
     createdBy: "u1",
     updatedBy: "u1",

@@ -28,6 +28,7 @@ describe("a new workflow", () => {
       graph: LUA_GRAPH,
       run_setup: null,
       input_schema: null,
+      recording: false,
       latest_version: null,
       created_by: world.people.contributor.userId,
       updated_by: world.people.contributor.userId,

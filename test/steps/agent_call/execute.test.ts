@@ -43,6 +43,16 @@ describe("a turn", () => {
     ])
   })
 
+  test("of a recorded run keeps each request to its model and each call, and what came of them", async () => {
+    const step = agentStep([wants(["look", { n: 1 }]), answerOf("Done.")])
+
+    await step.run({ recording: true })
+
+    expect(step.recorded.map(({ kind }) => kind)).toEqual(["model", "tool", "model"])
+    expect(step.recorded[1]).toMatchObject({ request: { tool: "look", args: { n: 1 } }, response: { ok: true, value: { n: 1 } } })
+    expect(step.recorded[2]).toMatchObject({ request: { model_ref: "direct.openai.gpt-4o" }, response: { ok: true } })
+  })
+
   test("counts what is not known as not known", async () => {
     const step = agentStep([answerOf("x", { usage: { input: null, output: 2, cachedInput: null, reasoning: null } })])
     expect(succeeded(await step.run())).toMatchObject({ tokens_in: null, tokens_out: 2 })

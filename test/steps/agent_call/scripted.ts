@@ -6,6 +6,7 @@ import { compilePlan } from "../../../src/engine/graph.ts"
 import type { Answer, StepNote } from "../../../src/engine/state.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import { AttemptOver, type StepJob, type StepOutcome } from "../../../src/runtime/ports.ts"
+import type { Exchange } from "../../../src/runtime/recorder.ts"
 import type { Agent } from "../../../src/steps/agent_call/agent.ts"
 import { createAgentCallExecutor } from "../../../src/steps/agent_call/execute.ts"
 import { stepTypes } from "../../../src/steps/registry.ts"
@@ -115,11 +116,13 @@ export function agentStep(script: Script, given: Given = {}) {
     },
   })
   const graph = given.graph ?? { steps: [{ id: "s", type: "agent_call", agent_id: "a1", prompt: "Go" }] }
+  const recorded: Exchange[] = []
   const executor = createAgentCallExecutor({
     models,
     resolve: given.resolve ?? resolve,
     resolveModel: given.resolveModel ?? (async () => RESOLVED),
     queued: new Set(),
+    recorder: { keep: async (_, exchange) => void recorded.push(exchange) },
     findAgent: async (_, id) => (id === "a1" ? { ...AGENT, ...given.agent } : null),
     plans: { planOf: async () => compilePlan(graph, stepTypes) },
   })
@@ -128,7 +131,7 @@ export function agentStep(script: Script, given: Given = {}) {
     let alive = true
     const job: StepJob = {
       ...{ tenantId: "acme", projectId: "p1", workflowId: "w", version: 1, runId: "r", userId: "u", depth: 0 },
-      ...{ stepId: "s", item: null, stepType: "agent_call", attempt: 1, idempotencyKey: "r:s:0" },
+      ...{ stepId: "s", item: null, stepType: "agent_call", round: 0, attempt: 1, recording: false, idempotencyKey: "r:s:0" },
       config: { agent_id: "a1", prompt: "Go" },
       scope: () => ({}),
       timeoutMs: 5_000,
@@ -152,7 +155,7 @@ export function agentStep(script: Script, given: Given = {}) {
   }
 
   return {
-    ...{ made, notes, progress, asked, run },
+    ...{ made, notes, progress, asked, recorded, run },
     /** What was asked of a person last is answered so, and the step is executed again. */
     async answer(outcome: StepOutcome, approved: boolean, result: JsonObject = {}, change: Partial<StepJob> = {}) {
       if (!("ask" in outcome)) throw new Error(`nobody was asked: ${JSON.stringify(outcome)}`)

@@ -4,6 +4,7 @@ import { type ModelAnswer, ModelFailure } from "../../../src/adapters/llm/llm.ts
 import type { ModelWish, ResolvedModel, UnresolvedModel } from "../../../src/adapters/llm/resolve.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import type { StepJob, StepOutcome } from "../../../src/runtime/ports.ts"
+import type { Exchange, RecordedAttempt } from "../../../src/runtime/recorder.ts"
 import { createLlmCallExecutor } from "../../../src/steps/llm_call/execute.ts"
 import { type AskedModel, answerOf, fakeModels } from "../../helpers/models.ts"
 
@@ -23,8 +24,10 @@ function setUp(
     secrets: [KEY],
     costOf: ({ input, output }) => (input === null || output === null ? null : input * 2 + output),
   }
+  const recorded: (RecordedAttempt & Exchange)[] = []
   const executor = createLlmCallExecutor({
     models,
+    recorder: { keep: async (attempt, exchange) => void recorded.push({ ...attempt, ...exchange }) },
     async resolve(wish) {
       wishes.push(wish)
       return found.ok === false ? found : { ...resolved, ...found }
@@ -32,12 +35,12 @@ function setUp(
   })
   const run = (config: JsonObject, change: Partial<StepJob> = {}, signal = new AbortController().signal) =>
     executor.execute(job(config, { progress: data => void progress.push(data), ...change }), signal)
-  return { run, asked, wishes, progress }
+  return { run, asked, wishes, progress, recorded }
 }
 
 const job = (config: JsonObject, change: Partial<StepJob>): StepJob => ({
   ...{ tenantId: "acme", projectId: "p1", workflowId: "w", version: 1, runId: "r", userId: "u", depth: 0 },
-  ...{ stepId: "s", item: null, stepType: "llm_call", attempt: 1, idempotencyKey: "r:s:0" },
+  ...{ stepId: "s", item: null, stepType: "llm_call", round: 0, attempt: 1, recording: false, idempotencyKey: "r:s:0" },
   config: { prompt: "Say hello", model_ref: "direct.openai.m", ...config },
   scope: () => ({}),
   timeoutMs: null,
@@ -54,6 +57,31 @@ const resultOf = (outcome: StepOutcome) => (outcome.ok && "result" in outcome ? 
 const failureOf = (outcome: StepOutcome) => (outcome.ok ? null : outcome.failure)
 
 describe("a prompt", () => {
+  test("of a recorded run is kept with what came of it, without the key", async () => {
+    const { run, recorded } = setUp(() => answerOf(`Your key is ${KEY}`))
+    await run({ prompt: `Is it ${KEY}?` }, { recording: true, attempt: 2 })
+    await run({})
+    expect(recorded).toHaveLength(1)
+    expect(JSON.stringify(recorded.map(({ request, response }) => [request, response]))).not.toContain(KEY)
+    expect(recorded[0]).toMatchObject({
+      ...{ kind: "model", stepId: "s", attempt: 2 },
+      request: { model_ref: "direct.openai.m", system: null, messages: [{ role: "user", text: "Is it ***?" }] },
+      response: {
+        ok: true,
+        value: { message: { text: "Your key is ***" }, cost_usd: 23 },
+      },
+    })
+  })
+
+  test("of a recorded run that failed is kept as it failed", async () => {
+    const { run, recorded } = setUp(() => {
+      throw new ModelFailure("rate_limited", "too many", { retryable: true, retryAfterMs: 2_000 })
+    })
+    await run({}, { recording: true })
+    const failure = { message: "too many", retryable: true, problem: "rate_limited", retry_after_ms: 2_000 }
+    expect(recorded[0]?.response).toEqual({ ok: false, failure })
+  })
+
   test("is sent with its parameters, and the answer is the result", async () => {
     const { run, asked, wishes } = setUp(() => answerOf("Hello!"))
     const config = { system: "Be short", llm_params: { temperature: "0.2", max_tokens: 50, stop: "END", top_p: null } }

@@ -3,6 +3,7 @@ import type { CallContext, Connector, ToolResult } from "../../../src/connectors
 import type { InstanceReference, ResolveForRun } from "../../../src/connectors/resolve.ts"
 import type { JsonObject } from "../../../src/kernel/json.ts"
 import type { StepJob, StepOutcome } from "../../../src/runtime/ports.ts"
+import type { Exchange, RecordedAttempt, Recorder } from "../../../src/runtime/recorder.ts"
 import { createMcpCallExecutor, type ToolDrift } from "../../../src/steps/mcp_call/execute.ts"
 import { mcpCall } from "../../../src/steps/mcp_call/step.ts"
 
@@ -17,7 +18,9 @@ const job = (config: JsonObject, change: Partial<StepJob> = {}): StepJob => ({
   stepId: "s",
   item: null,
   stepType: "mcp_call",
+  round: 0,
   attempt: 1,
+  recording: false,
   idempotencyKey: "r:s:0",
   config: { server_url: "https://router.agentruntime.io/demo/mcp", tool_name: "echo", ...config },
   scope: () => ({}),
@@ -65,10 +68,12 @@ function setUp(
       return { ok: false, reason: "unknown_server", message: "server_url names no server" }
     return { ok: true, instanceId: "i1", slug: "demo", server: demo, config: { key: "value" }, connectionId: null }
   }
-  const executor = createMcpCallExecutor({ resolve, queued: new Set(queued), driftOf: async () => drift })
+  const recorded: (RecordedAttempt & Exchange)[] = []
+  const recorder: Recorder = { keep: async (attempt, exchange) => void recorded.push({ ...attempt, ...exchange }) }
+  const executor = createMcpCallExecutor({ resolve, queued: new Set(queued), driftOf: async () => drift, recorder })
   const run = (config: JsonObject, change?: Partial<StepJob>, signal = new AbortController().signal) =>
     executor.execute(job(config, change), signal)
-  return { run, asked, references }
+  return { run, asked, references, recorded }
 }
 
 const echo = () => setUp(args => ({ ok: true, value: { rows: [args] } }))
@@ -87,6 +92,18 @@ describe("the executor of mcp_call", () => {
     await run({})
     await run({ tool_args: { n: "3" } })
     expect(asked.map(a => a.args)).toEqual([{ n: 7 }, { n: 3 }])
+  })
+
+  test("records what was asked as the step says it, and what came of it, before it answers", async () => {
+    const { run, recorded } = echo()
+    await run({ tool_args: { n: "3" } }, { recording: true, item: 2, round: 1, attempt: 4 })
+    await run({ tool_args: { n: "3" } })
+    expect(recorded).toHaveLength(1)
+    expect(recorded[0]).toMatchObject({
+      ...{ runId: "r", stepId: "s", item: 2, round: 1, attempt: 4, kind: "tool" },
+      request: { server: "https://router.agentruntime.io/demo/mcp", tool: "echo", args: { n: "3" } },
+      response: { ok: true, value: { rows: [{ n: 3 }] } },
+    })
   })
 
   test("hands on configuration, project and the same idempotency key on every attempt", async () => {
