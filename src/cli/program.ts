@@ -91,7 +91,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 /** Every setting as a flag; what was not given is left to environment, file and default. */
 function withSettings(command: Command): Command {
   for (const [key, setting] of Object.entries(SETTINGS)) {
-    const value = key === "data" ? "./agentruntime-data" : String(setting.default)
+    const said = "defaultShown" in setting ? setting.defaultShown : String(setting.default)
+    const value = key === "data" ? "./agentruntime-data" : said
     const shown = value === "" ? "" : ` (default: ${value})`
     // A switch is on when it is named alone: `--sealed`.
     const form = typeof setting.default === "boolean" ? "[value]" : "<value>"

@@ -84,7 +84,7 @@ export function reachOf(rows: ReachRows, deps: ReachDeps): Reach {
   if (deps.config["whatsapp.app_id"] !== "") add(addressesIn(deps.config["whatsapp.graph_url"]), "signing up with WhatsApp")
   for (const url of rows.callbacks) add(addressesIn(url), "callback of a run")
   for (const { name, graph } of rows.graphs)
-    for (const text of textsOfCalls(graph)) if (!inProcess(text, deps.publicUrl)) add(addressesIn(text), `workflow ${name}`)
+    for (const text of textsOfCalls(graph)) if (!staysHere(text, deps.publicUrl)) add(addressesIn(text), `workflow ${name}`)
   const programs = deps.config["mcp.stdio"].map(({ name, command }) => ({ name, program: command[0] }))
   return { hosts, programs, unknown }
 }
@@ -170,7 +170,9 @@ function configured(key: string, value: Json, all: ReadonlyMap<string, Json>): r
   return /_addr$/i.test(key) ? addressOf(value, 6379) : addressesIn(value)
 }
 
-function inProcess(text: string, publicUrl: string): boolean {
+/** Of our own connectors, and of programs, which are listed as such. */
+function staysHere(text: string, publicUrl: string): boolean {
+  if (text.startsWith("stdio://")) return true
   const slug = slugOfUrl(text, publicUrl)
   return slug !== null && findAdapter(slug) !== undefined
 }

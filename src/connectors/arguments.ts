@@ -1,11 +1,15 @@
 import { Compile, type Validator } from "typebox/schema"
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
+import { Speller } from "../kernel/nearest.ts"
 import type { Tool } from "./connector.ts"
 
 export type CheckedArguments = { readonly ok: true; readonly args: JsonObject } | { readonly ok: false; readonly message: string }
 
 /** Problems named in one sentence; the rest is counted. */
 const SHOWN_PROBLEMS = 3
+/** Names and values of a schema that a problem tells: a stranger's schema may have any number. */
+const SHOWN_CHOICES = 20
+const SHOWN_KEY_CHARS = 100
 
 /**
  * Checks the arguments of a call against the tool's input schema: fills in defaults, turns what a template left as text
@@ -21,7 +25,7 @@ export function createArgumentCheck(): (tool: Tool, args: JsonObject) => Checked
     }
     const coerced = coerce(schemaOf(tool), args) as JsonObject
     if (validator.Check(coerced)) return { ok: true, args: coerced }
-    return { ok: false, message: `${tool.name} cannot take these arguments: ${problems(validator, coerced)}` }
+    return { ok: false, message: `${tool.name} cannot take these arguments: ${problems(validator, schemaOf(tool), coerced)}` }
   }
 }
 
@@ -94,11 +98,52 @@ function scalar(type: string, value: Json): Json | undefined {
   return undefined
 }
 
-function problems(validator: Validator, args: JsonObject): string {
+type Problem = ReturnType<Validator["Errors"]>[1][number]
+
+function problems(validator: Validator, schema: JsonObject, args: JsonObject): string {
   const [, errors] = validator.Errors(args)
-  const lines = [...new Set(errors.map(error => `${place(error.instancePath)} ${error.message}`))]
+  const speller = new Speller()
+  const lines = [...new Set(errors.flatMap(error => sentence(error, schema, speller)))]
   const rest = lines.length - SHOWN_PROBLEMS
   return lines.slice(0, SHOWN_PROBLEMS).join("; ") + (rest > 0 ? `; and ${rest} more` : "")
+}
+
+function sentence(error: Problem, schema: JsonObject, speller: Speller): readonly string[] {
+  const where = place(error.instancePath)
+  switch (error.keyword) {
+    case "boolean":
+      // The same as `additionalProperties` one level up, which knows what there is.
+      return error.schemaPath.endsWith("/additionalProperties") ? [] : [`${where} is not taken`]
+    case "additionalProperties":
+      return error.params.additionalProperties.map(key => unknownKey(where, key, propertiesAt(schema, error.schemaPath), speller))
+    case "enum":
+      return [`${where} must be one of ${choices(error.params.allowedValues.map(value => JSON.stringify(value)))}`]
+    case "required":
+      return error.params.requiredProperties.map(key => `${where} needs ${key}`)
+    default:
+      return [`${where} ${error.message}`]
+  }
+}
+
+function unknownKey(where: string, key: string, known: readonly string[], speller: Speller): string {
+  const near = speller.nearest(key, () => known)
+  const hint = near !== undefined ? `did you mean ${near}?` : known.length === 0 ? "it takes none" : `there are ${choices(known)}`
+  return `${where} has no ${key.slice(0, SHOWN_KEY_CHARS)}; ${hint}`
+}
+
+function choices(all: readonly string[]): string {
+  const rest = all.length - SHOWN_CHOICES
+  return all.slice(0, SHOWN_CHOICES).join(", ") + (rest > 0 ? ` and ${rest} more` : "")
+}
+
+/** Names of the properties that the object schema at this pointer (`#/properties/x`) has. */
+function propertiesAt(schema: JsonObject, pointer: string): readonly string[] {
+  let at: Json | undefined = schema
+  for (const part of pointer.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~")
+    at = Array.isArray(at) ? at[Number(key)] : isJsonObject(at) ? own(at, key) : undefined
+  }
+  return isJsonObject(at) && isJsonObject(at.properties) ? Object.keys(at.properties) : []
 }
 
 function place(pointer: string): string {

@@ -37,7 +37,9 @@ export async function inTime<T>(call: ToolCall, work: (call: ToolCall) => Promis
   const control = new AbortController()
   const onAbort = () => control.abort(call.signal.reason)
   const late = () =>
-    control.abort(new ToolFailure(`no complete answer within ${call.timeoutMs / 1_000} s`, { retryable: true, timeout: true }))
+    control.abort(
+      new ToolFailure(`no complete answer within ${Math.round(call.timeoutMs / 10) / 100} s`, { retryable: true, timeout: true }),
+    )
   const timer = setTimeout(late, call.timeoutMs)
   if (call.signal.aborted) onAbort()
   else call.signal.addEventListener("abort", onAbort, { once: true })

@@ -1,9 +1,9 @@
 import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
+import { Speller } from "../kernel/nearest.ts"
 import { innerDocuments } from "./checks.ts"
 import { CONTROLS } from "./controls.ts"
 import type { Issue } from "./issues.ts"
 import { childPath } from "./json-path.ts"
-import { Speller } from "./nearest.ts"
 import type { Field, StepType, StepTypes } from "./step-type.ts"
 
 /**

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
+import { Speller } from "../kernel/nearest.ts"
 import type { Issue } from "./issues.ts"
 import { childPath } from "./json-path.ts"
-import { Speller } from "./nearest.ts"
 
 /** One declared field of a run's input. */
 export interface SchemaField {

@@ -1,9 +1,9 @@
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import { STEP_ID_MAX_CHARS } from "../kernel/limits.ts"
+import { Speller } from "../kernel/nearest.ts"
 import { ancestorsOf, type Located } from "./checks.ts"
 import type { Plan, Step } from "./graph.ts"
 import { asObjectSchema, undeclared } from "./input-schema.ts"
-import { Speller } from "./nearest.ts"
 import { walk } from "./template.ts"
 
 /** What a dry run knows beyond the graph. */

@@ -81,6 +81,7 @@ describe("doctor --airgap", () => {
             server_url: "https://router.agentruntime.io/http/mcp",
             tool_args: { url: `https://api.example.com/${CANARY}?q={{input.q}}` },
           },
+          { id: "d", type: "mcp_call", tool_name: "list_notes", server_url: "stdio://notes" },
         ],
       },
       { publish: false },

@@ -16,7 +16,12 @@ const tool: Tool = {
       express: { type: "boolean" },
       note: { type: ["string", "null"] },
       tags: { type: "array", items: { type: "integer" } },
-      address: { type: "object", properties: { zip: { type: "string" }, floor: { type: "integer", default: 0 } } },
+      size: { enum: ["S", "M"] },
+      address: {
+        type: "object",
+        properties: { zip: { type: "string" }, floor: { type: "integer", default: 0 } },
+        additionalProperties: false,
+      },
       anything: {},
     },
     required: ["what"],
@@ -60,6 +65,17 @@ describe("the arguments of a tool", () => {
     expect(refusal({ what: "tea", tags: ["x"] })).toContain("tool_args.tags.0")
     expect(refusal({ what: "tea", suger: 1 })).toContain("suger")
     expect(refusal({ what: "tea", price: "" })).toContain("tool_args.price")
+  })
+
+  test("that are misspelt, missing or not among the values are told with what would be right", () => {
+    const lead = "order cannot take these arguments: "
+    expect(refusal({ what: "tea", cuont: 2 })).toBe(`${lead}tool_args has no cuont; did you mean count?`)
+    expect(refusal({ what: "tea", address: { zap: "1" } })).toBe(`${lead}tool_args.address has no zap; did you mean zip?`)
+    expect(refusal({ what: "tea", address: { planet: "1" } })).toBe(
+      `${lead}tool_args.address has no planet; there are zip, floor`,
+    )
+    expect(refusal({ what: "tea", size: "XL" })).toBe(`${lead}tool_args.size must be one of "S", "M"`)
+    expect(refusal({ waht: "tea" })).toBe(`${lead}tool_args needs what; tool_args has no waht; did you mean what?`)
   })
 
   test("named like parts of every object are nothing special", () => {

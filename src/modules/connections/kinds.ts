@@ -1,8 +1,8 @@
 import { findAdapter } from "../../connectors/catalog.ts"
 import type { ConfigField } from "../../connectors/connector.ts"
-import { nearest } from "../../engine/nearest.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { CREDENTIAL_MAX_CHARS, CREDENTIALS_PER_CONNECTION_MAX } from "../../kernel/limits.ts"
+import { nearest } from "../../kernel/nearest.ts"
 import type { CredentialChanges } from "./secrets.ts"
 
 /** What a custom connection may be of, besides an adapter: the names of its secrets are free then (contract G-19). */

@@ -83,6 +83,9 @@ function confirmed({ job }: Work, asked: AskedCall): Prepared {
   if (!answer) return { kind: "stop", outcome: askConfirmation(asked, null) }
   if (!answer.approved) return told(refusal(answer.result))
   const given = answer.result.arguments
+  const other = Object.keys(answer.result).find(key => key !== "arguments" && !WORDS.has(key))
+  // Whoever edited in another place must not find that the call was made as it was.
+  if (other !== undefined) return { kind: "stop", outcome: askConfirmation(asked, misplaced(other)) }
   if (given === undefined) return { kind: "ready", ready: { call, tool, args, repeated: false } }
   const checked = isJsonObject(given) ? check(tool.tool, given) : { ok: false as const, message: "arguments is not an object" }
   if (!checked.ok) return { kind: "stop", outcome: askConfirmation(asked, checked.message) }
@@ -165,8 +168,15 @@ function shown(text: string): string {
   return `${text.slice(0, AGENT_TOOL_ANSWER_MAX_CHARS)}… (cut: ${text.length} characters in all; ask for less)`
 }
 
+/** Where people put what they have to say about a call. */
+const WORDS: ReadonlySet<string> = new Set(["reason", "comment", "note"])
+
+function misplaced(key: string): string {
+  return `result has ${key.slice(0, 100)}; the arguments are taken from result.arguments, and all of them have to be there`
+}
+
 function refusal(result: JsonObject): string {
-  const said = [result.reason, result.comment, result.note].find(one => typeof one === "string" && one !== "")
+  const said = [...WORDS].map(key => result[key]).find(one => typeof one === "string" && one !== "")
   return `A person decided against this call.${typeof said === "string" ? ` They said: ${said}` : ""}`
 }
 

@@ -40,6 +40,15 @@ describe("tools that a person confirms", () => {
     expect(step.made.at(-1)?.args).toEqual({ text: "better" })
   })
 
+  test("are asked for again when the person edited in another place, and may be approved with a word beside it", async () => {
+    const step = confirming()
+    const again = await step.answer(await step.run(), true, { argumnts: { text: "edited" } })
+    expect(again).toMatchObject({ ask: { payload: { description: expect.stringContaining("result has argumnts") } } })
+    expect(step.made.map(({ name }) => name)).toEqual(["look"])
+    succeeded(await step.answer(again, true, { comment: "fine" }))
+    expect(step.made.at(-1)?.args).toEqual({ text: "draft" })
+  })
+
   test("are not called after a no, which the agent is told", async () => {
     const step = confirming()
     succeeded(await step.answer(await step.run(), false, { reason: "too early" }))
