@@ -12,6 +12,7 @@ import { readTools, remoteToolOf, type ToolDrift, toolOf } from "./remote-tools.
 import { bridgeOf, normalAddress, wholeSchema } from "./server-address.ts"
 import type { ServerStore, ServerWithVersion, VersionRow } from "./server-store.ts"
 import { callHeaders, type TargetDeps, targetOf, wiringProblem } from "./server-target.ts"
+import { Shelf } from "./shelf.ts"
 
 export interface DirectoryDeps extends TargetDeps {
   readonly store: Pick<ServerStore, "find" | "findByUrl" | "list">
@@ -22,12 +23,13 @@ export interface DirectoryDeps extends TargetDeps {
 /** Servers of one workspace; the list shows them all. */
 export const SERVERS_MAX = 1_000
 const VERSIONS_IN_MEMORY_MAX = 500
+const VERSIONS_IN_MEMORY_MAX_CHARS = 32 * 1024 * 1024
 
 /** The directory, and what the module's own services need of it besides. */
 export class Servers implements ServerDirectory {
   readonly known = new KnownTools()
   /** Published versions never change; their tools are objects of one identity, as compiled schemas hang on them. */
-  readonly #versions = new Map<string, readonly Tool[]>()
+  readonly #versions = new Shelf<readonly Tool[]>(VERSIONS_IN_MEMORY_MAX, VERSIONS_IN_MEMORY_MAX_CHARS)
 
   constructor(private readonly deps: DirectoryDeps) {
     deps.clients.onToolsChanged(key => this.known.stale(key))
@@ -144,8 +146,7 @@ export class Servers implements ServerDirectory {
     const known = this.#versions.get(version.id)
     if (known) return known
     const tools = version.tools.map(stored => toolOf(remoteToolOf(stored)))
-    if (this.#versions.size >= VERSIONS_IN_MEMORY_MAX) this.#versions.clear()
-    this.#versions.set(version.id, tools)
+    this.#versions.keep(version.id, tools, JSON.stringify(version.tools).length)
     return tools
   }
 

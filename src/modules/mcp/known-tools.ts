@@ -1,34 +1,40 @@
 import type { Scope, Tool } from "../../connectors/connector.ts"
 import { driftOf, type ToolDrift } from "./remote-tools.ts"
+import { Shelf } from "./shelf.ts"
 
 /** What a server said last counts for so long; then it is asked again. */
 const FRESH_MS = 5 * 60_000
 /** One that could not be asked is not asked again at once by every step. */
 const PAUSE_MS = 30_000
 const KEPT_MAX = 5_000
+/** A list that has no room any more is asked for again. */
+const KEPT_MAX_CHARS = 64 * 1024 * 1024
 
 interface Known {
   readonly tools: readonly Tool[] | null
   readonly at: number
+  readonly chars: number
 }
 
 /**
  * What servers said of their tools, in memory. Kept for each instance: with other credentials a server may show other tools.
  */
 export class KnownTools {
-  /** By conversation; the oldest first. */
-  readonly #known = new Map<string, Known>()
-  /** By workspace and server. */
-  readonly #said = new Map<string, readonly Tool[]>()
+  /** By conversation. */
+  readonly #known = new Shelf<Known>(KEPT_MAX, KEPT_MAX_CHARS)
+  /** By project and server; mostly the same lists. */
+  readonly #said = new Shelf<readonly Tool[]>(KEPT_MAX, KEPT_MAX_CHARS)
 
   remember(key: string, scope: Scope, serverId: string, tools: readonly Tool[], now: number): void {
-    this.#set(key, { tools, at: now })
-    keep(this.#said, placeOf(scope, serverId), tools)
+    const chars = JSON.stringify(tools).length
+    this.#set(key, { tools, at: now, chars })
+    this.#said.keep(placeOf(scope, serverId), tools, chars)
   }
 
   /** It could not be asked; what it said before is as good as anything. */
   failed(key: string, now: number): void {
-    this.#set(key, { tools: this.#known.get(key)?.tools ?? null, at: now - FRESH_MS + PAUSE_MS })
+    const { tools, chars } = this.#known.get(key) ?? { tools: null, chars: 0 }
+    this.#set(key, { tools, at: now - FRESH_MS + PAUSE_MS, chars })
   }
 
   /** `fresh`: nobody needs to ask again yet. */
@@ -64,17 +70,10 @@ export class KnownTools {
   }
 
   #set(key: string, known: Known): void {
-    keep(this.#known, key, known)
+    this.#known.keep(key, known, known.chars)
   }
 }
 
 function placeOf({ tenantId, projectId }: Scope, serverId: string): string {
   return `${tenantId}/${projectId}/${serverId}`
-}
-
-function keep<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  map.set(key, value)
-  const [oldest] = map.keys()
-  if (map.size > KEPT_MAX && oldest !== undefined) map.delete(oldest)
 }

@@ -11,6 +11,8 @@ export const TOOLS_MAX = 500
 const TOOL_NAME = /^[^\s\p{Cc}]{1,200}$/u
 const DESCRIPTION_MAX_CHARS = 20_000
 const SCHEMA_MAX_CHARS = 128 * 1024
+/** Of all tools together, as JSON: each is compiled while everybody waits, kept, and shown in lists. */
+const ALL_MAX_CHARS = 2 * 1024 * 1024
 const SCHEMA_MAX_DEPTH = 32
 
 export interface ReadTools {
@@ -23,14 +25,18 @@ export interface ReadTools {
 export function readTools(described: readonly RemoteTool[]): ReadTools {
   const tools = new Map<string, Tool>()
   const problems: string[] = []
+  let left = ALL_MAX_CHARS
   for (const one of described.slice(0, TOOLS_MAX)) {
-    const problem = problemOf(one) ?? (tools.has(one.name) ? "there are two of that name" : null)
+    const problem = left < 0 ? TOO_MUCH : (problemOf(one) ?? (tools.has(one.name) ? "there are two of that name" : null))
+    if (problem === null) left -= JSON.stringify(one).length
     if (problem === null) tools.set(one.name, toolOf(one))
     else problems.push(`${shown(one.name)}: ${problem}`)
   }
   if (described.length > TOOLS_MAX) problems.push(`only the first ${TOOLS_MAX} of ${described.length} tools are used`)
   return { tools: [...tools.values()], problems }
 }
+
+const TOO_MUCH = `the tools before it have ${ALL_MAX_CHARS} characters together already, and more are not used`
 
 /** A tool as the API takes it for a version: the protocol's own names, and ours. */
 export function remoteToolOf(given: JsonObject): RemoteTool {
