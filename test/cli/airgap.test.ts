@@ -170,7 +170,7 @@ describe("doctor --airgap", () => {
       "refused https api.example.com:443",
     ])
     expect(problems[0]).toBe(
-      'instance crm of postgres: would be refused: db.internal:6432 is not on the allow-list, and this instance is sealed; the operator can allow it with the setting egress.allow = "db.internal:6432"',
+      'instance crm of postgres: would be refused: db.internal:6432 is not on the allow-list, and this instance is sealed; the operator can allow it by adding "db.internal:6432" to the setting egress.allow',
     )
     expect(problems).toHaveLength(4)
   })

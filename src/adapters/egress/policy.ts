@@ -86,5 +86,5 @@ function fits(allowed: number | null, port: number): boolean {
 }
 
 function wayOut(url: URL): string {
-  return `the operator can allow it with the setting egress.allow = "${url.hostname}:${portOf(url)}"`
+  return `the operator can allow it by adding "${url.hostname}:${portOf(url)}" to the setting egress.allow`
 }

@@ -284,10 +284,10 @@ describe("a refusal", () => {
     const url = inside.url("/hooks/s3cr3t?token=s3cr3t", "tools.test")
     const error = await errorOf(egress.fetch(url, { headers: { authorization: "Bearer s3cr3t" } }))
     expect(error.message).toBe(
-      `tools.test:${inside.port} resolves to a loopback address; the operator can allow it with the setting egress.allow = "tools.test:${inside.port}"`,
+      `tools.test:${inside.port} resolves to a loopback address; the operator can allow it by adding "tools.test:${inside.port}" to the setting egress.allow`,
     )
     expect(egress.refusal("http://127.0.0.1/x?token=s3cr3t")).toBe(
-      '127.0.0.1 is a loopback address; the operator can allow it with the setting egress.allow = "127.0.0.1:80"',
+      '127.0.0.1 is a loopback address; the operator can allow it by adding "127.0.0.1:80" to the setting egress.allow',
     )
   })
 

@@ -37,7 +37,7 @@ describe("a sealed instance", () => {
       expect(error.message).toBe(egress.refusal(url)!)
     }
     expect((await errorOf(egress.fetch("https://example.com/"))).message).toBe(
-      'example.com is not on the allow-list, and this instance is sealed; the operator can allow it with the setting egress.allow = "example.com:443"',
+      'example.com is not on the allow-list, and this instance is sealed; the operator can allow it by adding "example.com:443" to the setting egress.allow',
     )
     for (const host of ["db.example.com", "8.8.8.8", "2606:4700::1"])
       expect(await errorOf(egress.addresses(host, 5432))).toBeInstanceOf(EgressRefused)
