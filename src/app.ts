@@ -282,6 +282,7 @@ export async function createApp(deps: AppDeps) {
       "agent_call",
       createAgentCallExecutor({
         ...{ models, queued, recorder, plans: workflows, resolve: mcp.resolveForRun, resolveModel: llm.resolve },
+        driftPolicyOf: scope => tenants.toolDriftOf(scope),
         findAgent: async (scope, id) => (config["agents.enabled"] ? await agents.find(scope, id) : null),
       }),
     ],

@@ -68,10 +68,19 @@ function turn() {
           }),
       }
       const tools = [tool("look", { readOnlyHint: true }), tool("write")]
-      const server = { name: "Demo", tools, call: (name: string, _: JsonObject, c: { idempotencyKey: string }) => call(name, c.idempotencyKey) }
+      const server = {
+        name: "Demo",
+        tools,
+        call: (name: string, _: JsonObject, c: { idempotencyKey: string }) => call(name, c.idempotencyKey),
+      }
       const agent = createAgentCallExecutor({
         models: { ...models, list: async () => [] },
-        ...{ resolveModel, queued: new Set<string>(), plans: { planOf: async () => plan } },
+        ...{
+          resolveModel,
+          queued: new Set<string>(),
+          plans: { planOf: async () => plan },
+          driftPolicyOf: async () => "run" as const,
+        },
         findAgent: async () => ({ ...AGENT, maxToolRounds: ROUNDS.length + 1 }),
         resolve: async () => ({ ok: true, instanceId: "i1", slug: "demo", config: {}, connectionId: null, server }),
       })
@@ -97,7 +106,11 @@ test("an agent's turn of eight rounds, killed at any commit, asks for no answer 
     for (const [key, times] of byKey) {
       const notes = begun.filter(({ idempotency_key }) => idempotency_key === key)
       expect([where, key, times.length <= notes.length, notes.length <= 2]).toEqual([where, key, true, true])
-      expect([where, key, notes.map(({ repeated = false }) => repeated)]).toEqual([where, key, [false, true].slice(0, notes.length)])
+      expect([where, key, notes.map(({ repeated = false }) => repeated)]).toEqual([
+        where,
+        key,
+        [false, true].slice(0, notes.length),
+      ])
     }
   })
 

@@ -10,7 +10,7 @@ import type { McpService } from "../mcp/service.ts"
 import type { AgentBody } from "./contract.ts"
 
 export interface AgentCheckDeps {
-  readonly mcp: Pick<McpService, "get" | "servers">
+  readonly mcp: Pick<McpService, "get" | "servers" | "drifts">
   readonly resolveModel: ResolveModel
 }
 
@@ -109,6 +109,17 @@ async function toolProblems({ mcp }: AgentCheckDeps, scope: Scope, { tools, conf
     return [{ severity: "error", place: `$.confirm_tools[${i}]`, code: "agent_confirm_unknown", message }]
   })
   return { tools: problems, unknownNames }
+}
+
+/** The agent's tools as they are now, so that a turn can tell when they have changed. */
+export async function pinsOf({ mcp }: AgentCheckDeps, scope: Scope, tools: Checked["tools"]): Promise<JsonObject> {
+  const steps: JsonObject[] = []
+  for (const { instance_id, tool_names } of tools) {
+    const server = await mcp.servers.byId(scope, (await mcp.get(scope, instance_id)).server_id)
+    const names = tool_names ?? server?.tools?.map(tool => tool.name) ?? []
+    steps.push(...names.map(tool_name => ({ type: "mcp_call", instance_id, tool_name })))
+  }
+  return { ...(await mcp.drifts.pin(scope, { steps })) }
 }
 
 function notThere(error: unknown): null {

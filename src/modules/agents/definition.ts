@@ -37,7 +37,7 @@ const DEFAULTS: Definition = {
 
 /** What is stored, with what was given over it; whatever neither says has its default. */
 export function definitionOf(stored: JsonObject, given: AgentPatch = {}): Definition {
-  const kept = stored as Partial<Definition> // nothing else is ever stored there
+  const { pinned_tools: _p, ...kept } = stored as Partial<Definition> & JsonObject // nothing else is ever stored there
   const { name: _, description: _d, instructions: _i, model_ref: _m, status: _s, ...changes } = given
   const { tools, ...rest } = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as AgentPatch
   const named = tools?.map(({ instance_id, tool_names }) => ({ instance_id, tool_names: tool_names ?? null }))
@@ -78,6 +78,7 @@ export function agentOf(row: AgentRow): Agent {
     confirmTools: definition.confirm_tools,
     parallelToolCalls: definition.parallel_tool_calls,
     status: row.status === "disabled" ? "disabled" : "active",
+    pins: (objectOf(row.definition.pinned_tools) ?? {}) as Agent["pins"], // as `pinsOf` made them
   }
 }
 

@@ -7,7 +7,7 @@ import type { Ids } from "../../kernel/ids.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { AGENTS_PER_PROJECT_MAX } from "../../kernel/limits.ts"
 import type { Agent } from "../../steps/agent_call/agent.ts"
-import { type AgentCheckDeps, type AgentProblem, problemsOf } from "./checks.ts"
+import { type AgentCheckDeps, type AgentProblem, pinsOf, problemsOf } from "./checks.ts"
 import type { AgentBody, AgentInput, AgentPatch } from "./contract.ts"
 import { agentBody, agentOf, definitionOf } from "./definition.ts"
 import type { AgentRow, AgentStore } from "./store.ts"
@@ -50,7 +50,7 @@ export class AgentService {
     if ((await store.count(caller)) >= AGENTS_PER_PROJECT_MAX) {
       throw new AppError("invalid", `a project has at most ${AGENTS_PER_PROJECT_MAX} agents; delete one first`)
     }
-    await store.insert(row)
+    await store.insert(await this.#pinned(row))
     return withWarnings(row, problems)
   }
 
@@ -68,7 +68,9 @@ export class AgentService {
       updatedAt: this.deps.clock.now(),
     }
     const problems = await this.#checked(caller, changed)
-    const { name, description, instructions, modelRef, definition, status, updatedAt } = changed
+    // Who chooses the tools anew has seen them as they are now.
+    const pinned = patch.tools === undefined ? keptPins(row, changed) : await this.#pinned(changed)
+    const { name, description, instructions, modelRef, definition, status, updatedAt } = pinned
     const kept = await this.deps.store.update(caller, id, {
       ...{ name, description, instructions, modelRef, definition, status, updatedAt },
     })
@@ -105,6 +107,11 @@ export class AgentService {
     return withWarnings(row, await problemsOf(this.deps, scope, agentBody(row)))
   }
 
+  async #pinned(row: AgentRow): Promise<AgentRow> {
+    const pinned_tools = await pinsOf(this.deps, row, agentBody(row).tools)
+    return { ...row, definition: { ...row.definition, pinned_tools } }
+  }
+
   async #checked(scope: Scope, row: AgentRow): Promise<readonly AgentProblem[]> {
     const problems = await problemsOf(this.deps, scope, agentBody(row))
     const errors = problems.filter(({ severity }) => severity === "error")
@@ -122,6 +129,10 @@ export class AgentService {
 /** What was right when it was saved may not be any more: all of it is a warning then. */
 function withWarnings(row: AgentRow, problems: readonly AgentProblem[]): AgentBody {
   return { ...agentBody(row), warnings: problems.map(({ code, message }) => ({ code, message })) }
+}
+
+function keptPins({ definition: { pinned_tools = {} } }: AgentRow, changed: AgentRow): AgentRow {
+  return { ...changed, definition: { ...changed.definition, pinned_tools } }
 }
 
 function stored(definition: ReturnType<typeof definitionOf>): JsonObject {

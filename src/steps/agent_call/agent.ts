@@ -21,6 +21,8 @@ export interface Agent {
   /** False: one call after the other, in the order in which the model asked. */
   readonly parallelToolCalls: boolean
   readonly status: "active" | "disabled"
+  /** Hashes of its tools when somebody chose them, by instance and name; none of those that nobody could look at then. */
+  readonly pins: { readonly [instanceId: string]: { readonly [tool: string]: string } }
 }
 
 /** The tools of one instance that an agent may call. */
@@ -33,6 +35,9 @@ export interface AgentTools {
 /** What becomes of a turn that has used all of its tool rounds. */
 export const ON_LIMIT = ["answer", "ask", "fail"] as const
 export type OnLimit = (typeof ON_LIMIT)[number]
+
+/** What a project wants of tools that are not what they were when they were chosen. */
+export type DriftPolicyOf = (scope: Scope) => Promise<"run" | "ask" | "fail">
 
 /** The agent as it is now; null: the project has none with that id. */
 export type FindAgent = (scope: Scope, id: string) => Promise<Agent | null>

@@ -104,10 +104,10 @@ async function work(work: Work, plan: Plan): Promise<StepOutcome> {
       case "call":
       case "ask_model": {
         // Looked up each time: a key may have been revoked meanwhile, an access token renewed, a tool taken away.
-        const opened = await openToolbox(work.deps.resolve, work.job, plan.agent)
+        const opened = await openToolbox(work.deps, work.job, plan.agent)
         if (!opened.ok) return failure(opened.message)
         const { toolbox } = opened
-        warnings.push(...toolbox.missing.map(name => `the agent's tool ${name} is not there; it was left out`))
+        warnings.push(...toolbox.warnings)
         if (next.do === "call") {
           const stop = await makeCalls({ work, ...plan, toolbox }, work.turn.rounds.at(-1)!, next.open)
           if (stop) return stop

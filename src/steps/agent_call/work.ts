@@ -5,7 +5,7 @@ import type { Failure } from "../../engine/failure.ts"
 import type { StepNote } from "../../engine/state.ts"
 import type { PlanSource, StepJob, StepOutcome } from "../../runtime/ports.ts"
 import type { Recorder } from "../../runtime/recorder.ts"
-import type { FindAgent } from "./agent.ts"
+import type { DriftPolicyOf, FindAgent } from "./agent.ts"
 import { type Turn, turnOf, withNote } from "./turn.ts"
 
 export interface AgentCallDeps {
@@ -16,6 +16,7 @@ export interface AgentCallDeps {
   /** Slugs of connectors whose calls wait for a process of ours, and which keep the limit themselves. */
   readonly queued: ReadonlySet<string>
   readonly recorder: Recorder
+  readonly driftPolicyOf: DriftPolicyOf
   /** Which steps the agent may hand over to. */
   readonly plans: PlanSource
 }

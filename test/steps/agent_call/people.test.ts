@@ -69,6 +69,33 @@ describe("tools that a person confirms", () => {
   })
 })
 
+describe("a tool that is not what it was when it was chosen", () => {
+  const pins = { i1: { look: "another hash" } }
+  const changed = (drift: "run" | "ask" | "fail") => agentStep([wants(["look"]), answerOf("x")], { agent: { pins }, drift })
+
+  test("is called all the same, with a warning, unless the project wants something else", async () => {
+    const step = changed("run")
+    expect(await step.run()).toMatchObject({
+      warnings: [{ message: "look of Demo is not what it was when the agent's tools were chosen" }],
+    })
+    expect(step.made).toHaveLength(1)
+  })
+
+  test("is confirmed by a person, call by call", async () => {
+    const step = changed("ask")
+    const outcome = await step.run()
+    expect(outcome).toMatchObject({ ask: { taskType: "agent_tool_call", payload: { tool: "look" } } })
+    succeeded(await step.answer(outcome, true))
+    expect(step.made).toHaveLength(1)
+  })
+
+  test("is not shown to the model, nor called", async () => {
+    const step = changed("fail")
+    succeeded(await step.run())
+    expect([step.asked[0]?.request.tools.map(({ name }) => name), step.made]).toEqual([["write"], []])
+  })
+})
+
 describe("a call that was under way when the process ended", () => {
   const script = [wants(["write", { n: 1 }]), answerOf("Done.")]
   /** The first note is the answer, the second the beginning of the call; its end is not written. */

@@ -28,6 +28,7 @@ export const AGENT: Agent = {
   confirmTools: [],
   parallelToolCalls: true,
   status: "active",
+  pins: {},
 }
 
 const OBJECT = { type: "object", properties: { n: { type: "integer" }, text: { type: "string" } }, additionalProperties: false }
@@ -68,6 +69,7 @@ export interface Given {
   readonly call?: (made: Made) => ToolResult | Promise<ToolResult>
   readonly resolveModel?: ResolveModel
   readonly resolve?: ResolveForRun
+  readonly drift?: "run" | "ask" | "fail"
   /** The graph that the step is in. */
   readonly graph?: JsonObject
 }
@@ -123,6 +125,7 @@ export function agentStep(script: Script, given: Given = {}) {
     resolveModel: given.resolveModel ?? (async () => RESOLVED),
     queued: new Set(),
     recorder: { keep: async (_, exchange) => void recorded.push(exchange) },
+    driftPolicyOf: async () => given.drift ?? "run",
     findAgent: async (_, id) => (id === "a1" ? { ...AGENT, ...given.agent } : null),
     plans: { planOf: async () => compilePlan(graph, stepTypes) },
   })
