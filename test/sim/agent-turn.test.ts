@@ -81,6 +81,7 @@ function turn() {
           plans: { planOf: async () => plan },
           driftPolicyOf: async () => "run" as const,
         },
+        recorder: { keep: async () => {} },
         findAgent: async () => ({ ...AGENT, maxToolRounds: ROUNDS.length + 1 }),
         resolve: async () => ({ ok: true, instanceId: "i1", slug: "demo", config: {}, connectionId: null, server }),
       })
