@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from "../kernel/json.ts"
-import { ANSWER_MAX_DEPTH, CONNECTOR_MESSAGE_MAX_CHARS } from "../kernel/limits.ts"
+import { CONNECTOR_MESSAGE_MAX_CHARS } from "../kernel/limits.ts"
+import { parsedJson } from "../kernel/nesting.ts"
 import type { Answer } from "./exchange.ts"
 
 /** What a media type says, without its parameters, in lower case; empty when nothing is said. */
@@ -21,39 +22,6 @@ export function answerText({ headers, bytes }: Pick<Answer, "headers" | "bytes">
     return new TextDecoder().decode(bytes)
   }
 }
-
-/** Undefined when it is no JSON, or nested deeper than anything that is read here. */
-export function parsedJson(text: string): Json | undefined {
-  if (tooDeep(text)) return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function tooDeep(text: string): boolean {
-  let depth = 0
-  let quoted = false
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (quoted) {
-      if (c === BACKSLASH) i++
-      else if (c === QUOTE) quoted = false
-    } else if (c === QUOTE) quoted = true
-    else if (c === OPEN_LIST || c === OPEN_OBJECT) {
-      if (++depth > ANSWER_MAX_DEPTH) return true
-    } else if (c === CLOSE_LIST || c === CLOSE_OBJECT) depth--
-  }
-  return false
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_LIST = 0x5b
-const CLOSE_LIST = 0x5d
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
 
 /** All values at a JSON pointer in which `*` stands for every element or property. */
 export function valuesAt(value: Json | undefined, pointer: string): readonly Json[] {

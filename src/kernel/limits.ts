@@ -179,7 +179,7 @@ export const CONNECTOR_ANSWER_MAX_BYTES = 8 * MIB
 export const CONNECTOR_ERROR_MAX_BYTES = 64 * KIB
 export const CONNECTOR_MESSAGE_MAX_CHARS = 1_000
 /** Nesting of a JSON answer. */
-export const ANSWER_MAX_DEPTH = 200
+export const FOREIGN_JSON_MAX_DEPTH = 200
 
 /** Callbacks under way at a time, in all and to one host, so that one that does not answer does not hold the others up. */
 export const CALLBACKS_PARALLEL_MAX = 16

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject, textOf } from "../../kernel/json.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
 import { type ListedModel, ModelFailure, type ModelTarget } from "./llm.ts"
 import type { VendorCall } from "./vendor.ts"
 
@@ -21,7 +22,7 @@ export async function getJson(url: string, headers: Record<string, string>, call
   if (!response.ok) {
     throw { statusCode: response.status, responseBody: text, responseHeaders: Object.fromEntries(response.headers), message: "" }
   }
-  const body = parsed(text)
+  const body = parsedJson(text)
   if (!isJsonObject(body))
     throw new ModelFailure("bad_answer", `${new URL(url).host} answered with no list of models`, { retryable: false })
   return body
@@ -46,12 +47,4 @@ export function openAiModels(body: JsonObject, ...windows: readonly string[]): L
 
 export function windowOf(value: Json | undefined): number | null {
   return typeof value === "number" && Number.isInteger(value) && value > 0 ? value : null
-}
-
-function parsed(text: string): Json | undefined {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

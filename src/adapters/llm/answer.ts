@@ -1,5 +1,6 @@
-import { isJsonObject, type Json } from "../../kernel/json.ts"
+import { isJsonObject } from "../../kernel/json.ts"
 import { LLM_TOOL_CALLS_KEPT_MAX, LLM_TOOL_CALLS_MAX } from "../../kernel/limits.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
 import { jsonWithin } from "./json-text.ts"
 import { keptOfCall, keptParts } from "./kept-parts.ts"
 import {
@@ -107,13 +108,10 @@ function argsOf(input: string | null | undefined): Pick<ToolRequest, "args" | "p
   const text = input ?? ""
   // Some vendors leave out what has no members.
   if (text.trim() === "") return { args: {}, problem: null }
-  try {
-    const args: Json = JSON.parse(text)
-    if (isJsonObject(args)) return { args, problem: null }
-    return { args: {}, problem: "The arguments have to be a JSON object." }
-  } catch {
-    return { args: {}, problem: `The arguments are no JSON: ${text.length > 300 ? `${text.slice(0, 300)}…` : text}` }
-  }
+  const args = parsedJson(text)
+  if (isJsonObject(args)) return { args, problem: null }
+  if (args !== undefined) return { args: {}, problem: "The arguments have to be a JSON object." }
+  return { args: {}, problem: `The arguments are no JSON: ${text.length > 300 ? `${text.slice(0, 300)}…` : text}` }
 }
 
 function unknownTool(name: string, known: readonly string[]): string {

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { LLM_MESSAGE_MAX_CHARS } from "../../kernel/limits.ts"
 import { createMask } from "../../kernel/masked.ts"
+import { isTooDeep, parsedJson } from "../../kernel/nesting.ts"
 import { EgressFailed, EgressRefused } from "../egress/errors.ts"
 import { ModelFailure, type ModelProblem, type ModelTarget } from "./llm.ts"
 import { retryAfterMs } from "./retry-after.ts"
@@ -184,8 +185,9 @@ function numberOf(value: unknown): number | undefined {
 }
 
 function jsonOf(value: unknown): Json | undefined {
+  if (typeof value === "string") return parsedJson(value)
+  if (isTooDeep(value)) return undefined
   try {
-    if (typeof value === "string") return JSON.parse(value)
     return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
   } catch {
     return undefined

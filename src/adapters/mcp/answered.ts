@@ -8,6 +8,7 @@ import {
   MCP_TOOLS_MAX,
   MCP_TOOLS_MAX_CHARS,
 } from "../../kernel/limits.ts"
+import { isTooDeep } from "../../kernel/nesting.ts"
 import type { Exchange } from "./exchange.ts"
 import { McpFailure } from "./mcp.ts"
 
@@ -107,6 +108,7 @@ export class Answered implements Transport {
   /** What is too much in a result. Said before the SDK checks it, which takes half a minute for a result that is all wrong. */
   #problem(result: { readonly [key: string]: unknown }, exchange: Exchange | undefined): string | null {
     const { who } = this.#options
+    if (isTooDeep(result)) return `${who} gave a result that is nested too deeply`
     const { structuredContent: _, ...checked } = result
     if (Array.isArray(result.content)) {
       if (result.content.length > MCP_CONTENT_MAX) return `${who} gave a result of more than ${MCP_CONTENT_MAX} parts`

@@ -1,6 +1,7 @@
-import { isJsonObject, type Json, type JsonObject, textOf } from "../../kernel/json.ts"
+import { isJsonObject, type JsonObject, textOf } from "../../kernel/json.ts"
 import { MCP_FILES_MAX, MCP_TOOL_ERROR_MAX_CHARS } from "../../kernel/limits.ts"
-import type { RemoteResult } from "./mcp.ts"
+import { isTextTooDeep, parsedJson } from "../../kernel/nesting.ts"
+import { McpFailure, type RemoteResult } from "./mcp.ts"
 
 /** Where images, sound and files of a result go, so that no megabytes of base64 get into events. */
 export type KeepFile = (bytes: Uint8Array, about: { readonly mimeType: string; readonly name: string }) => Promise<KeptFile>
@@ -37,12 +38,9 @@ function errorOf(texts: readonly string[], structured: JsonObject | null): strin
 
 function parsed(text: string): JsonObject | null {
   if (!/^\s*\{/.test(text)) return null
-  try {
-    const value: Json = JSON.parse(text)
-    return isJsonObject(value) && Object.keys(value).length > 0 ? value : null
-  } catch {
-    return null
-  }
+  if (isTextTooDeep(text)) throw new McpFailure("the tool's answer is nested too deeply to be looked through")
+  const value = parsedJson(text)
+  return isJsonObject(value) && Object.keys(value).length > 0 ? value : null
 }
 
 async function withFilesKept(content: readonly JsonObject[], keep: KeepFile): Promise<readonly JsonObject[]> {

@@ -16,6 +16,7 @@ import {
 import type { Asker } from "../../kernel/asker.ts"
 import { isJsonObject } from "../../kernel/json.ts"
 import { MCP_OAUTH_ANSWER_MAX_BYTES, MCP_OAUTH_MAX_MS } from "../../kernel/limits.ts"
+import { isTextTooDeep } from "../../kernel/nesting.ts"
 import type { Egress } from "../egress/egress.ts"
 import { EgressFailed, EgressRefused } from "../egress/errors.ts"
 import { quoted } from "./failures.ts"
@@ -109,7 +110,12 @@ export function createMcpSignIn({ egress, now, newState }: OAuthDeps): McpSignIn
     const limits = { totalMs: MCP_OAUTH_MAX_MS, answerBytes: MCP_OAUTH_ANSWER_MAX_BYTES }
     // A form with a code or a secret in it goes to the endpoint that was named, and nowhere else.
     const redirect = (init?: RequestInit) => init?.redirect ?? (init?.method === "POST" ? "error" : "follow")
-    return (input, init) => egress.for(asker).fetch(input, { ...init, redirect: redirect(init) }, limits)
+    return async (input, init) => {
+      const response = await egress.for(asker).fetch(input, { ...init, redirect: redirect(init) }, limits)
+      const text = await response.text()
+      if (isTextTooDeep(text)) throw new McpFailure(`${hostOf(String(input))} gave an answer that is nested too deeply`)
+      return new Response(WITHOUT_BODY.has(response.status) ? null : text, { status: response.status, headers: response.headers })
+    }
   }
 
   async function beginSignIn(serverUrl: string, options: SignInOptions): Promise<SignInStarted> {
@@ -263,6 +269,8 @@ async function clearly<T>(who: string, work: () => Promise<T>): Promise<T> {
     throw new McpFailure(`${who} refused: ${said}`, { unauthorized: mustSignIn, retryable: error.code === "server_error" })
   }
 }
+
+const WITHOUT_BODY = new Set([204, 205, 304])
 
 const SIGN_IN_AGAIN = new Set<string>(["invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope"])
 

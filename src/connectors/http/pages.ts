@@ -1,6 +1,7 @@
 import { isJsonObject, type Json } from "../../kernel/json.ts"
 import { STEP_RESULT_MAX_BYTES } from "../../kernel/limits.ts"
-import { answerText, parsedJson, valuesAt } from "../answer.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
+import { answerText, valuesAt } from "../answer.ts"
 import type { Answer, Exchange } from "../exchange.ts"
 import { ToolFailure } from "../kit.ts"
 import { nextLink } from "../link-header.ts"

@@ -1,5 +1,6 @@
 import type { Json } from "../../kernel/json.ts"
-import { answerText, isJsonType, mediaType, parsedJson } from "../answer.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
+import { answerText, isJsonType, mediaType } from "../answer.ts"
 import type { Answer } from "../exchange.ts"
 import { ToolFailure } from "../kit.ts"
 import type { HttpArguments } from "./input.ts"

@@ -3,6 +3,7 @@ import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
 import { type McpClients, McpFailure, type McpTarget, type RequestOptions, type ServerFacts } from "../../adapters/mcp/mcp.ts"
 import type { ConfigSchema, Tool } from "../../connectors/connector.ts"
 import type { Json } from "../../kernel/json.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
 import { readConfigSchema } from "./remote-schema.ts"
 import { readTools } from "./remote-tools.ts"
 
@@ -73,10 +74,10 @@ async function jsonAt(
       await response.body?.cancel()
       return undefined
     }
-    return (await response.json()) as Json
+    return parsedJson(await response.text())
   } catch (error) {
     // The tools were read from there a moment ago: whatever this is, it is no schema.
-    if (error instanceof EgressRefused || error instanceof EgressFailed || error instanceof SyntaxError) return undefined
+    if (error instanceof EgressRefused || error instanceof EgressFailed) return undefined
     throw error
   }
 }

@@ -1,9 +1,9 @@
 import { Compile, type Validator } from "typebox/schema"
-import { parsedJson } from "../../connectors/answer.ts"
 import { safeSchema } from "../../connectors/safe-schema.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import type { Json, JsonObject } from "../../kernel/json.ts"
 import { LLM_SCHEMA_MAX_CHARS } from "../../kernel/limits.ts"
+import { parsedJson } from "../../kernel/nesting.ts"
 
 /** Problems named in one sentence; the rest is counted. */
 const SHOWN_PROBLEMS = 5

@@ -42,6 +42,14 @@ for (const how of ["at once", "streamed"] as const) {
     expect(await problems('{"city":"Rome"}')).toMatchObject({ args: { city: "Rome" }, problem: null })
   })
 
+  test(`arguments that are nested without end are the tool request's problem, and hold nobody up, ${how}`, async () => {
+    const startedAt = performance.now()
+    const { message } = await complete({ calls: [call(`{"city":${"[".repeat(60_000)}${"]".repeat(60_000)}}`)] })
+
+    expect(message.toolCalls[0]).toMatchObject({ args: {}, problem: expect.stringContaining("are no JSON") })
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
   test(`a tool that is not there is the tool request's problem, ${how}`, async () => {
     const { message } = await complete({ calls: [call("{}", "rm_rf")] })
 

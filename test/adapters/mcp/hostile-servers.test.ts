@@ -168,6 +168,23 @@ describe("a call fails with a sentence when the server", () => {
     )
   })
 
+  test("nests its result, or its list, without end: some kilobytes would hold everybody up for seconds", async () => {
+    const lists = "[".repeat(60_000) + "]".repeat(60_000)
+    const raw =
+      (result: string) =>
+      ({ response, message }: Answer) =>
+        void response
+          .writeHead(200, { "content-type": "application/json" })
+          .end(`{"jsonrpc":"2.0","id":${message.id},"result":${result}}`)
+    const pauses = measuredPauses()
+
+    const result = await calling(raw(`{"content":[],"structuredContent":{"a":${lists}}}`))
+    const list = await listing(raw(`{"tools":[{"name":"a","inputSchema":{"type":"object","enum":${lists}}}]}`))
+
+    for (const { message } of [result, list]) expect(message).toContain("gave a result that is nested too deeply")
+    expect(pauses.longestMs()).toBeLessThan(2_000)
+  })
+
   test("refuses it, in the server's own words", async () => {
     const error = await calling(({ error }) => error(-32_602, "unknown\ntool ".repeat(1_000)))
 
