@@ -25,6 +25,7 @@ import { mcpRoutes } from "./modules/mcp/routes.ts"
 import { mcpServerRoutes } from "./modules/mcp/server-routes.ts"
 import { patRoutes } from "./modules/pats/routes.ts"
 import { recordingRoutes } from "./modules/recordings/routes.ts"
+import { replayRoutes } from "./modules/replay/routes.ts"
 import { runRoutes } from "./modules/runs/routes.ts"
 import { streamRoutes } from "./modules/runs/stream-routes.ts"
 import { taskRoutes } from "./modules/tasks/routes.ts"
@@ -62,6 +63,7 @@ export type ApiDeps = { readonly gate: Gate } & Parameters<typeof healthRoutes>[
   Parameters<typeof alertRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
   Parameters<typeof recordingRoutes>[0] &
+  Parameters<typeof replayRoutes>[0] &
   Parameters<typeof egressRoutes>[0] &
   Parameters<typeof metricsRoutes>[0]
 
@@ -75,6 +77,7 @@ const workflowApi = (deps: ApiDeps) =>
     .use(agentRoutes(deps))
     .use(artifactRoutes(deps))
     .use(recordingRoutes(deps))
+    .use(replayRoutes(deps))
 
 const toolApi = (deps: ApiDeps) =>
   new Elysia({ name: "tool api" })

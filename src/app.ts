@@ -58,6 +58,7 @@ import { PatService } from "./modules/pats/service.ts"
 import { PatStore } from "./modules/pats/store.ts"
 import { createRecorder, RecordingService } from "./modules/recordings/service.ts"
 import { createRecordingStore } from "./modules/recordings/store.ts"
+import { ReplayService } from "./modules/replay/service.ts"
 import { createChildStart } from "./modules/runs/child-start.ts"
 import { RunCommands } from "./modules/runs/command.ts"
 import { uuidOf } from "./modules/runs/derived-id.ts"
@@ -265,8 +266,9 @@ export async function createApp(deps: AppDeps) {
   const queued = new Set(["sqlite"])
   const recordingStore = createRecordingStore(db)
   const recorder = createRecorder({ store: recordingStore, clock, log })
+  const luaExecutor = createLuaExecutor(lua)
   const executors = new Map<string, StepExecutor>([
-    ["lua_script", createLuaExecutor(lua)],
+    ["lua_script", luaExecutor],
     ["llm_call", createLlmCallExecutor({ models, resolve: llm.resolve, recorder })],
     [
       "mcp_call",
@@ -298,6 +300,10 @@ export async function createApp(deps: AppDeps) {
   const service = new RunService({ store: runStore, runs, plans: workflows })
   const keepRecordings = config["recordings.keep_days"]
   const recordings = new RecordingService({ store: recordingStore, runs: service, clock, keepDays: keepRecordings })
+  const replays = new ReplayService({
+    ...{ workflows, runs: runStore, recordings: recordingStore, journal, lua: luaExecutor, stallMs, log },
+    elapsed: () => performance.now(),
+  })
   const drainMs = config["runs.drain_limit_s"] * 1000
   const starts = new RunStarts({ runs, store: runStore, workflows, clock, ids })
   const commands = new RunCommands({ starts, runs, store: runStore, drainMs })
@@ -349,7 +355,7 @@ export async function createApp(deps: AppDeps) {
     ...{ pats, tenants, workflows, dryRun, commands, service, streams, tasks, mcp, callbacks },
     ...{ agents, agentsEnabled: config["agents.enabled"] },
     ...{ llmKeys: llm.keys, llmCatalog: llm.catalog, resolveModel: llm.resolve },
-    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts, recordings },
+    ...{ triggers: triggers.service, alerts, egressService, metrics, artifacts, recordings, replays },
     ...{ mcpServers: mcpServers.service, mcpConfig: mcpServers.config, mcpEndpoint },
     serveTools: createServedTools({ connectors, resolve: mcp.resolveForRun, ids }),
     ...{ connections: connections.service, google: connections.google, whatsapp: connections.whatsapp },

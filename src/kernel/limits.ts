@@ -76,6 +76,19 @@ export const RECORDED_REQUEST_MAX_BYTES = 1 * MIB
 export const RECORDED_RESPONSE_MAX_BYTES = 1 * MIB
 export const RECORDING_PAGE_MAX_CHARS = 8 * MIB
 
+/** Runs of one replay, how far it looks back for them, and what each may take. */
+export const REPLAY_RUNS_MAX = 200
+export const REPLAY_LOOK_BACK = 2_000
+export const REPLAY_DECISIONS_MAX = 50_000
+export const REPLAY_RUN_MAX_MS = 60_000
+export const REPLAY_MAX_MS = 10 * 60_000
+/** Replays of this process at a time. */
+export const REPLAYS_PARALLEL_MAX = 4
+/** What a report holds: steps of a run, differences of a step, characters of each value that it shows. */
+export const REPLAY_STEPS_MAX = 500
+export const REPLAY_DIFFERENCES_MAX = 50
+export const REPLAY_VALUE_MAX_CHARS = 2_000
+
 export const LUA_SCRIPT_MAX_BYTES = 64 * KIB
 export const LUA_RESULT_MAX_BYTES = 1 * MIB
 export const LUA_TIMEOUT_DEFAULT_MS = 5_000

@@ -152,7 +152,8 @@ function idempotencyKey(state: RunState, place: Place, { stepId, item }: Attempt
   return `${state.facts.runId}:${stepId}:${item ?? 0}${round > 0 ? `:${round}` : ""}`
 }
 
-function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): RunInput {
+/** What an attempt's outcome tells its run; too large a result is cut. */
+export function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): RunInput {
   if ("childRunId" in outcome) return { ...who, type: "ChildStarted", childRunId: outcome.childRunId }
   if (!outcome.ok) return { ...who, type: "StepErrored", failure: outcome.failure, jitter }
   if ("ask" in outcome) {

@@ -423,6 +423,10 @@ export const ROUTES: readonly RouteCase[] = [
     ...{ ids: waitingRun, status: 200 },
   },
   {
+    ...{ route: "POST /v1/workflows/:id/replay", asked: "project_contributor", scopes: WRITE },
+    ...{ ids: workflow, body: () => ({ last: 1 }), status: 200 },
+  },
+  {
     ...{ route: "DELETE /v1/workflows/:id/runs/:runID/recording", asked: "project_contributor", scopes: WRITE },
     ...{ ids: waitingRun, status: 204 },
   },

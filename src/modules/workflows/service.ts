@@ -181,6 +181,11 @@ export class WorkflowService implements PlanSource {
     return (await this.#compiled(workflowId, version)).plan
   }
 
+  /** Of a graph that is no version. Throws `invalid` for one that could not be published or run. */
+  draftPlan(graph: unknown): Plan {
+    return compilePlan(this.#checkedDraft(graph), this.deps.types)
+  }
+
   async #compiled(workflowId: string, version: number): Promise<Compiled> {
     const key = `${workflowId}/${version}`
     const known = this.#plans.get(key)
