@@ -298,8 +298,7 @@ export async function createApp(deps: AppDeps) {
   const startChild = createChildStart({ runs, workflows, clock })
   const runStore = createRunStore(db)
   const service = new RunService({ store: runStore, runs, plans: workflows })
-  const keepRecordings = config["recordings.keep_days"]
-  const recordings = new RecordingService({ store: recordingStore, runs: service, clock, keepDays: keepRecordings })
+  const recordings = new RecordingService({ store: recordingStore, runs: service, keepDays: config["recordings.keep_days"] })
   const replays = new ReplayService({
     ...{ workflows, runs: runStore, recordings: recordingStore, journal, lua: luaExecutor, stallMs, log },
     elapsed: () => performance.now(),
@@ -374,18 +373,14 @@ export async function createApp(deps: AppDeps) {
   const leases = createLeases(db)
   const lease = createLease({ leases, runs, bootId: deps.bootId })
   const leadership = createLeadership({ leaders: leases, bootId: deps.bootId, clock })
+  const send = (now: number) => callbackSender.round(now)
   const sweep = (name: string, work: Parameters<typeof leadership.guard>[0]) =>
     startLoop(`sweep of ${name}`, SWEEP_EVERY_MS, leadership.guard(work), log)
   /** What only one boot does; all but the schedules themselves goes on while they are switched off. */
   const leaderLoops = () => [
     startLoop("leadership", LEAD_EVERY_MS, () => leadership.renew(clock.now()), log),
     startLoop("deliveries", DELIVERIES_EVERY_MS, leadership.guard(webhooks.retry), log),
-    startLoop(
-      "callbacks",
-      CALLBACKS_EVERY_MS,
-      leadership.guard(now => callbackSender.round(now)),
-      log,
-    ),
+    startLoop("callbacks", CALLBACKS_EVERY_MS, leadership.guard(send), log),
     sweep("deliveries", webhooks.sweep),
     sweep("callbacks", now => callbacks.sweep(now)),
     startLoop("tokens", TOKENS_EVERY_MS, leadership.guard(connections.refresh), log),

@@ -12,7 +12,6 @@ import type { RecordingRow, RecordingStore } from "./store.ts"
 export interface RecordingDeps {
   readonly store: RecordingStore
   readonly runs: Pick<RunService, "get">
-  readonly clock: Clock
   readonly keepDays: number
 }
 
