@@ -11,6 +11,9 @@ export interface McpClientsDeps extends HttpDeps {
   readonly idleMs?: number
 }
 
+/** Of all conversations, and of all processes, that one workspace may keep busy: servers that hang are nobody else's trouble. */
+const SHARE_MAX = 0.8
+
 /** The MCP client over the official SDK: one conversation for each key, shared by the calls that come meanwhile. */
 export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: McpClientsDeps): McpClients {
   const conversations = new Map<string, Conversation>()
@@ -42,10 +45,13 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
     conversation.retire()
   }
 
-  function makeRoom(kind: McpTarget["kind"]): void {
+  function makeRoom(kind: McpTarget["kind"], tenantId: string | null): void {
     const crowd = [...conversations.values()].filter(({ target }) => kind === "http" || target.kind === "stdio")
-    if (crowd.length < (kind === "http" ? MCP_CONVERSATIONS_MAX : MCP_PROCESSES_MAX)) return
-    const [oldest] = crowd.filter(one => !one.busy).sort((a, b) => a.usedAt - b.usedAt)
+    const max = kind === "http" ? MCP_CONVERSATIONS_MAX : MCP_PROCESSES_MAX
+    const own = crowd.filter(one => one.busy && one.tenantId === tenantId)
+    const hasShare = tenantId === null || own.length < max * SHARE_MAX
+    if (hasShare && crowd.length < max) return
+    const [oldest] = hasShare ? crowd.filter(one => !one.busy).sort((a, b) => a.usedAt - b.usedAt) : []
     if (oldest === undefined) throw new McpFailure("too many MCP servers are in use at the same time", { retryable: true })
     drop(oldest)
   }
@@ -58,7 +64,7 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
   }
 
   function begin(target: McpTarget, options: RequestOptions): Conversation {
-    makeRoom(target.kind)
+    makeRoom(target.kind, options.asker.tenantId)
     const conversation = new Conversation(target, options, deps)
     conversations.set(target.key, conversation)
     conversation.ready.catch(() => drop(conversation))

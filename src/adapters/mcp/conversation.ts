@@ -34,6 +34,8 @@ export class Conversation {
   readonly target: McpTarget
   /** The server's name in sentences. */
   readonly who: string
+  /** Whose calls it is for; null: nobody's. */
+  readonly tenantId: string | null
   /** Resolves when it can be used. */
   readonly ready: Promise<void>
   usedAt = performance.now()
@@ -52,6 +54,7 @@ export class Conversation {
   constructor(target: McpTarget, first: RequestOptions, deps: ConversationDeps) {
     this.target = target
     this.who = nameOf(target)
+    this.tenantId = first.asker.tenantId
     this.#deps = deps
     const behalf = { asker: first.asker, headers: first.headers ?? {} }
     const timeoutMs = target.kind === "http" ? MCP_OPEN_MAX_MS : MCP_START_MAX_MS

@@ -176,7 +176,8 @@ export function createMcpSignIn({ egress, now, newState }: OAuthDeps): McpSignIn
 
   function kept(tokens: OAuthTokens): Tokens {
     const { access_token: accessToken, refresh_token: refreshToken = null, expires_in: expiresIn, scope = null } = tokens
-    const expiresAt = expiresIn === undefined ? null : now() + expiresIn * 1_000
+    // Whatever it says becomes a column of whole numbers.
+    const expiresAt = expiresIn === undefined ? null : now() + Math.round(Math.min(Math.max(expiresIn, 0), EXPIRES_MAX_S) * 1_000)
     return { accessToken, refreshToken, expiresAt, scope }
   }
 
@@ -269,6 +270,9 @@ async function clearly<T>(who: string, work: () => Promise<T>): Promise<T> {
     throw new McpFailure(`${who} refused: ${said}`, { unauthorized: mustSignIn, retryable: error.code === "server_error" })
   }
 }
+
+/** A token that is good for longer is looked at again by then. */
+const EXPIRES_MAX_S = 10 * 365 * 24 * 3_600
 
 const WITHOUT_BODY = new Set([204, 205, 304])
 

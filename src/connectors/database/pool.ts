@@ -93,7 +93,10 @@ class Pool<S extends Session> {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       clearTimeout(idle.timer)
       if (idle.session.usable) return idle.session
-      this.#drop(idle.session)
+      // Not by `#drop`: the last one would take the pool away from under this call.
+      this.#sessions.delete(idle.session)
+      idle.session.close()
+      this.open--
     }
     const max = Math.max(1, Math.min(this.size.open, OPEN_MAX))
     if (this.open >= max) {

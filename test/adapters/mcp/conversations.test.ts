@@ -249,6 +249,23 @@ test("beyond a number of conversations the one that was idle longest makes room"
   expect(closed()).not.toContain("k0")
 }, 60_000)
 
+test("a workspace whose servers hang keeps its share of all conversations busy, and the others go on", async () => {
+  const server = await serverThat({ initialize: () => {}, "server/discover": () => {} })
+  const crowd = testClients()
+  const proper = await serverThat()
+  const as = (tenantId: string) => options({ asker: asker("test", { tenantId }), timeoutMs: 20_000 })
+  const busy = Array.from({ length: MCP_CONVERSATIONS_MAX }, (_, n) =>
+    failure(crowd.connect(http(server.url, { key: `h${n}` }), as("acme"))),
+  )
+
+  const refused = await Promise.race(busy)
+
+  expect(refused).toMatchObject({ message: expect.stringContaining("too many MCP servers"), retryable: true })
+  expect(await crowd.connect(http(proper.url), as("globex"))).toMatchObject({ name: "hand-made" })
+  await crowd.close()
+  await Promise.all(busy)
+}, 60_000)
+
 test("an answer that breaks off is taken up again where the server allows it", async () => {
   const server = await serverThat({
     "tools/call": ({ response, message }) => {

@@ -51,6 +51,23 @@ describe("a pool of connections", () => {
     expect(made[0]?.closed).toBe(1)
   })
 
+  test("stays the one pool of its key when its idle connection was closed by the server", async () => {
+    const { made, use, pools } = poolsOf({ open: 1, idle: 1 })
+    await use(async () => {})
+    await wait()
+    made[0]!.usable = false
+    const release = Promise.withResolvers<void>()
+    const first = use(() => release.promise)
+    const second = use(async () => "second")
+    await wait()
+    expect([made.length, pools.open]).toEqual([2, 1])
+    release.resolve()
+    expect([await first, await second]).toEqual([undefined, "second"])
+    await wait()
+    pools.close()
+    expect(made.map(session => session.closed > 0)).toEqual([true, true])
+  })
+
   test("never has more open than its size, and keeps no more idle ones than it may", async () => {
     const { made, use, pools } = poolsOf({ open: 3, idle: 1 })
     let busy = 0
