@@ -8,6 +8,7 @@ import { readParams } from "../../steps/llm_call/params.ts"
 import { outputCheck } from "../../steps/llm_call/structured.ts"
 import type { McpService } from "../mcp/service.ts"
 import type { AgentBody } from "./contract.ts"
+import { schemaProblem } from "./schema-problem.ts"
 
 export interface AgentCheckDeps {
   readonly mcp: Pick<McpService, "get" | "servers" | "drifts">
@@ -58,9 +59,11 @@ async function modelProblems({ resolveModel }: AgentCheckDeps, { tenantId }: Sco
 
 function schemaProblems({ input_schema, output_schema }: Checked): AgentProblem[] {
   return Object.entries({ input_schema, output_schema }).flatMap(([name, schema]) => {
-    const made = schema === null ? null : outputCheck(schema as JsonObject) // it came as JSON
-    if (made === null || made.ok) return []
-    const message = made.message.replace("output_schema", name)
+    if (schema === null) return []
+    const problem = schemaProblem(schema as JsonObject) // it came as JSON
+    const made = problem === null ? outputCheck(schema as JsonObject) : { ok: false as const, message: problem }
+    if (made.ok) return []
+    const message = problem === null ? made.message.replace("output_schema", name) : `${name} is no JSON Schema: ${problem}`
     return [{ severity: "error" as const, place: `$.${name}`, code: `${name}_invalid`, message }]
   })
 }

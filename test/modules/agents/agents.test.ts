@@ -90,6 +90,22 @@ describe("a definition that cannot work", () => {
     expect([status, body.issues[0].code]).toEqual([422, "mcp_instance_unknown"])
   })
 
+  test.each([
+    [{ type: "text" }, "/type is none of string"],
+    [{ type: "object", properties: [] }, "/properties is not an object"],
+    [{ type: "object", required: "city" }, "/required is not a list of names"],
+    [{ properties: { a: { items: 3 } } }, "/properties/a/items is no schema"],
+    [{ anyOf: { type: "string" } }, "/anyOf is not a list of schemas"],
+    [{ enum: "a" }, "/enum is not a list"],
+  ])("has schemas that are none: %j", async (schema, problem) => {
+    const { status, body } = await made({ output_schema: schema, input_schema: schema })
+    expect([status, body.issues.map((i: { code: string }) => i.code)]).toEqual([
+      422,
+      ["input_schema_invalid", "output_schema_invalid"],
+    ])
+    expect(body.issues[1].message).toContain(`output_schema is no JSON Schema: ${problem}`)
+  })
+
   test("is only warned of when a model has no key yet", async () => {
     const { status, body } = await made({ model_ref: "direct.openai.gpt-4o" })
     expect([status, body.warnings[0].code]).toEqual([201, "llm_key_missing"])
