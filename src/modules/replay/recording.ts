@@ -37,7 +37,7 @@ export class Recording {
     const entry =
       // An attempt that ran again after a crash asked twice; the second answer is the one that counted.
       ofAttempt.findLast(e => e.requestHash === hash) ??
-      fresh(same.filter(e => ofStep.includes(e))) ??
+      fresh(same.filter(e => e.stepId === name.stepId && e.item === name.item)) ??
       fresh(same) ??
       same.at(-1) ??
       ofAttempt[nth] ??
