@@ -5,6 +5,8 @@ import type { JsonObject } from "../kernel/json.ts"
 export interface ToolServer {
   readonly name: string
   readonly tools: readonly Tool[]
+  /** Why nobody knows its tools: it was asked for them and did not say. */
+  readonly failure?: ToolResult & { readonly ok: false }
   /**
    * Calls one tool with arguments that fit its `inputSchema`. Never throws for anything the world outside may do, and ends
    * by `timeoutMs` or soon after `signal` is aborted.

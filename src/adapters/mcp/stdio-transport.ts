@@ -69,9 +69,9 @@ export class StdioTransport implements Transport {
         resolve()
       })
       child.once("error", error => {
-        const code = "code" in error ? String(error.code) : "unknown"
-        this.#finish(`it could not be started: ${code}`)
-        reject(new McpFailure(`the MCP server ${this.#target.name} could not be started: ${code}`, { retryable: true }))
+        const why = notStarted("code" in error ? String(error.code) : "unknown")
+        this.#finish(`it could not be started: ${why}`)
+        reject(new McpFailure(`the MCP server ${this.#target.name} could not be started: ${why}`, { retryable: true }))
       })
       child.once("exit", (code, signal) => {
         this.#signal("SIGKILL") // what it started itself
@@ -169,4 +169,10 @@ export class StdioTransport implements Transport {
     this.onGone?.()
     this.onclose?.()
   }
+}
+
+/** The path stays the operator's. */
+function notStarted(code: string): string {
+  if (code === "ENOENT") return "there is no such program, or its cwd does not exist (ENOENT)"
+  return code === "EACCES" ? "the runtime may not execute it (EACCES)" : code
 }

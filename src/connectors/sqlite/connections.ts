@@ -56,7 +56,10 @@ export class Connections {
 
   read<T>(file: DatabaseFile, lockMs: number, body: (handle: SqliteHandle) => T): T {
     const identity = file.identity
-    if (identity === null) throw new Refused(`the database ${quoted(file.spelling)} does not exist in the data root`)
+    if (identity === null)
+      throw new Refused(
+        `the database ${quoted(file.spelling)} does not exist in the data root; the first sqlite_execute makes it`,
+      )
     try {
       return body(this.#reader(file.path, identity, lockMs))
     } catch (error) {

@@ -1,13 +1,20 @@
 import { EgressFailed, EgressRefused } from "../../adapters/egress/errors.ts"
 import { expose, type KeepFile } from "../../adapters/mcp/exposure.ts"
 import { type McpClients, McpFailure, type McpTarget, type RequestOptions } from "../../adapters/mcp/mcp.ts"
-import type { CallContext, ConfigSchema, Scope, Tool, ToolResult } from "../../connectors/connector.ts"
+import type { CallContext, ConfigSchema, Scope, Tool, ToolResult, ToolServer } from "../../connectors/connector.ts"
 import { safeSchema } from "../../connectors/safe-schema.ts"
 import type { KeepArtifact } from "../../kernel/artifact.ts"
 import { AppError, messageOf } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { KnownTools } from "./known-tools.ts"
-import { type Asking, AUTH_MODES, type RegisteredServer, type ServerDirectory, type ServerWiring } from "./remote-server.ts"
+import {
+  type Asking,
+  AUTH_MODES,
+  type CurrentTools,
+  type RegisteredServer,
+  type ServerDirectory,
+  type ServerWiring,
+} from "./remote-server.ts"
 import { readTools, remoteToolOf, type ToolDrift, toolOf } from "./remote-tools.ts"
 import { bridgeOf, normalAddress, wholeSchema } from "./server-address.ts"
 import type { ServerStore, ServerWithVersion, VersionRow } from "./server-store.ts"
@@ -54,18 +61,22 @@ export class Servers implements ServerDirectory {
     return [...own, ...this.deps.stdio.list(scope)]
   }
 
-  async current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<readonly Tool[]> {
+  async current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<CurrentTools> {
     const target = targetOf(this.deps, asking.scope, server, wiring)
-    if (!target) return server.tools
+    if (!target) return { tools: server.tools }
     const known = this.known.get(target.key, this.deps.clock.now())
-    if (known.fresh || wiringProblem(server, wiring) !== null) return known.tools ?? server.tools
+    const tools = known.tools ?? server.tools
+    const without = (failure: ToolServer["failure"]) => (tools.length === 0 && failure ? { tools, failure } : { tools })
+    const problem = wiringProblem(server, wiring)
+    if (problem !== null) return without(refused(`${server.name} cannot be called: ${problem}`))
+    // Where nothing is known there is nothing to go on with meanwhile.
+    if (known.fresh && tools.length > 0) return { tools }
     try {
       const { asker, signal, timeoutMs } = asking
-      return await this.ask(server, target, asking.scope, { asker, signal, timeoutMs })
+      return { tools: await this.ask(server, target, asking.scope, { asker, signal, timeoutMs }) }
     } catch (error) {
-      if (!asking.signal.aborted) failureOf(error)
       this.known.failed(target.key, this.deps.clock.now())
-      return known.tools ?? server.tools
+      return without(asking.signal.aborted ? refused("the call was cancelled") : failureOf(error))
     }
   }
 

@@ -29,9 +29,11 @@ export function maskOf(secrets: readonly string[]): Mask {
  */
 export function guarded(server: ToolServer, secrets: readonly string[]): ToolServer {
   const mask = maskOf(secrets)
+  const { name, tools, failure } = server
   return {
-    name: server.name,
-    tools: server.tools,
+    name,
+    tools,
+    ...(failure && { failure: { ...failure, message: mask.text(failure.message) } }),
     async call(tool, args, context) {
       const { onProgress } = context
       const told = onProgress && {

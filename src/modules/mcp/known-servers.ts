@@ -72,7 +72,10 @@ export class KnownServers {
       tools: directory.latest(scope, server),
       connector: null,
       reach: (wiring, asking) => directory.reach(server, wiring, asking),
-      open: async (wiring, asking) => directory.toolServer(server, wiring, await directory.current(server, wiring, asking)),
+      open: async (wiring, asking) => {
+        const current = await directory.current(server, wiring, asking)
+        return { ...directory.toolServer(server, wiring, current.tools), ...current }
+      },
     }
   }
 }

@@ -54,6 +54,9 @@ export interface Asking {
   readonly timeoutMs: number
 }
 
+/** `failure`: why it could not be asked, where nothing else tells its tools. */
+export type CurrentTools = Pick<ToolServer, "tools" | "failure">
+
 /** The registered servers, as the rest of the module sees them. Connectors of ours come first: look for those before. */
 export interface ServerDirectory {
   /** Null: none that this project may use. */
@@ -65,7 +68,7 @@ export interface ServerDirectory {
    * The tools that count for a call now: what the server said within the last minutes, else what it says when asked, else
    * (it cannot be reached) the published ones. Never throws for anything the server does.
    */
-  current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<readonly Tool[]>
+  current(server: RegisteredServer, wiring: ServerWiring, asking: Asking): Promise<CurrentTools>
   /** What the server showed last, to any instance of the project, else the published tools; null: nobody knows them yet. */
   latest(scope: Scope, server: RegisteredServer): readonly Tool[] | null
   /** Whether it answers with this wiring; changes nothing there. */

@@ -37,7 +37,11 @@ export async function openToolbox(
   for (const { instanceId, toolNames } of agent.tools) {
     const instance = await resolve({ tenantId, projectId, workflowId, instanceId })
     if (!instance.ok) return { ok: false, message: `the agent ${agent.name} cannot use one of its tools: ${instance.message}` }
-    const { tools, name } = instance.server
+    const { tools, name, failure } = instance.server
+    if (failure) {
+      warnings.push(`the agent has no tools of ${name}: ${failure.message}`)
+      continue
+    }
     const allowed = tools.filter(tool => toolNames === null || toolNames.includes(tool.name))
     for (const wanted of toolNames ?? []) {
       if (!tools.some(tool => tool.name === wanted))

@@ -53,6 +53,7 @@ export function createMcpCallExecutor(deps: McpCallDeps): StepExecutor {
     const { server } = instance
     const name = text(job.config.tool_name)
     const tool = server.tools.find(t => t.name === name)
+    if (!tool && server.failure) return { ok: false, outcome: outcomeOf(server.failure) }
     if (!tool) return { ok: false, outcome: failure(unknownTool(server, name)) }
     const args = job.config.tool_args ?? {}
     if (!isJsonObject(args)) return { ok: false, outcome: failure("tool_args is not an object") }

@@ -125,7 +125,9 @@ describe("a process that", () => {
   test("is no program fails with that", async () => {
     const target = { ...program("missing", ""), command: ["/no/such/program"] as const }
 
-    expect((await failure(said(target))).message).toBe("the MCP server missing could not be started: ENOENT")
+    expect((await failure(said(target))).message).toBe(
+      "the MCP server missing could not be started: there is no such program, or its cwd does not exist (ENOENT)",
+    )
   })
 
   test("does not listen is given up in time, and can be closed", async () => {

@@ -202,7 +202,8 @@ describe("the reading tools", () => {
 
   test("a database that is not there is named, and reading does not make it", () => {
     const answer = ask("sqlite_list_tables", {}, { path: "sub/none.db" })
-    expect(answer).toEqual({ ok: false, message: 'the database "sub/none.db" does not exist in the data root', retryable: false })
+    const message = 'the database "sub/none.db" does not exist in the data root; the first sqlite_execute makes it'
+    expect(answer).toEqual({ ok: false, message, retryable: false })
     expect(Bun.file(join(here.root, "sub/none.db")).size).toBe(0)
   })
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import type { JsonObject } from "../../../src/kernel/json.ts"
+import { guarded } from "../../../src/modules/mcp/guarded.ts"
 import { openWorld, type World } from "../../helpers/app.ts"
 import { ECHO, type Peer, startPeer, text } from "./tool-peer.ts"
 
@@ -83,6 +84,22 @@ describe("a registered server", () => {
     expect((await run("echo", { n: "7" })).result).toEqual({ said: { n: 7 } })
     const tools = await call("GET", `/tools?server_id=${id}`)
     expect(tools.body.tools.map((tool: JsonObject) => tool.name)).toEqual(["echo", "ping"])
+  })
+
+  test("whose tools nobody knows yet fails a step with its own reason, and the next step asks it again", async () => {
+    await registered()
+    peer.state.answer = () => new Response("closed", { status: 503 })
+    const { text: told } = await run("echo", { n: 7 }, "failed")
+    expect(told).toContain("503")
+    expect(told).not.toContain("has no tool")
+    peer.state.answer = null
+    expect((await run("echo", { n: 7 })).result).toEqual({ said: { n: 7 } })
+  })
+
+  test("that repeats a secret while it is asked for its tools, is told without it", () => {
+    const failure = { ok: false as const, message: `401 for ${CANARY}`, retryable: false }
+    const silent = { name: "CRM", tools: [], failure, call: () => Promise.reject(new Error("nobody calls it")) }
+    expect(guarded(silent, [CANARY]).failure?.message).toBe("401 for ***")
   })
 
   test("that stops working turns to error, with a reason, and back", async () => {
