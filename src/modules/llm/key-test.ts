@@ -5,6 +5,7 @@ import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { LLM_LISTED_MODELS_MAX, LLM_MODELS_FRESH_MS, LLM_REFRESH_MAX_MS, LLM_TEST_MAX_MS } from "../../kernel/limits.ts"
 import { masked } from "../../kernel/masked.ts"
 import { type LlmKey, type LlmKeys, secretsOf, targetOf } from "./keys.ts"
+import { isModelName } from "./model-ref.ts"
 
 export interface KeyTestDeps {
   readonly keys: LlmKeys
@@ -46,7 +47,8 @@ export class KeyTests {
         signal: NEVER,
         timeoutMs: limitMs,
       })
-      const some = models.slice(0, LLM_LISTED_MODELS_MAX)
+      // Names that no model_ref can have would only be carried along, megabytes of them if the server likes.
+      const some = models.filter(({ model }) => isModelName(model, "local")).slice(0, LLM_LISTED_MODELS_MAX)
       const message = `the key is good for ${models.length} ${models.length === 1 ? "model" : "models"}`
       return {
         ok: true,
