@@ -89,7 +89,7 @@ describe("a key", () => {
     [
       "a private address that is not allowed",
       { vendor: "local", base_url: "http://10.1.2.3:11434/v1" },
-      'egress.allow = "10.1.2.3:11434"',
+      'adding "10.1.2.3:11434" to the setting egress.allow',
     ],
     ["the metadata service", { vendor: "openai", base_url: "http://169.254.169.254/v1" }, "egress.allow"],
   ])("is refused with a sentence and no secret: %s", async (_, wish, sentence) => {
