@@ -2,18 +2,15 @@ import { join } from "node:path"
 import { Elysia } from "elysia"
 import type { Logger } from "pino"
 import { createCron } from "./adapters/cron/croner.ts"
-import { createEgress, type Egress } from "./adapters/egress/egress.ts"
-import { createGoogleSignIn } from "./adapters/google/openid.ts"
+import { createEgress } from "./adapters/egress/egress.ts"
+import { lazily } from "./adapters/lazily.ts"
 import { createModels } from "./adapters/llm/models.ts"
 import { createMcpClients } from "./adapters/mcp/clients.ts"
-import { createMcpEndpoint } from "./adapters/mcp/endpoint.ts"
-import { createMcpSignIn } from "./adapters/mcp/oauth.ts"
 import { createChildPool } from "./adapters/sandbox/child-pool.ts"
 import { createLuaSandbox } from "./adapters/sandbox/lua.ts"
 import { selfCommand } from "./adapters/sandbox/self.ts"
 import { createMetrics } from "./adapters/telemetry/metrics.ts"
 import { openVault } from "./adapters/vault/open.ts"
-import { createWhatsAppGraph } from "./adapters/whatsapp/graph.ts"
 import { api } from "./api.ts"
 import { type Config, childEnvironment, defaultChildren, environmentOf, stdioEnvironment } from "./config.ts"
 import { createConnectors } from "./connectors/registry.ts"
@@ -44,6 +41,7 @@ import { CallbackSecrets } from "./modules/callbacks/secrets.ts"
 import { createCallbackSender } from "./modules/callbacks/sender.ts"
 import { CallbackService } from "./modules/callbacks/service.ts"
 import { CallbackStore } from "./modules/callbacks/store.ts"
+import { googleClient, whatsAppClient } from "./modules/connections/clients.ts"
 import { createConnections } from "./modules/connections/open.ts"
 import { AttemptLog } from "./modules/egress/attempt-log.ts"
 import { EgressService } from "./modules/egress/service.ts"
@@ -210,17 +208,23 @@ export async function createApp(deps: AppDeps) {
     ...{ db, vault, clock, ids, log, publicUrl, workflows },
     // Events are heard by triggers, which start runs, whose steps need connections.
     events: { publish: (event, tx) => triggers.events.publish(event, tx) },
-    google: googleOf(config, egress, clock),
-    whatsapp: whatsAppOf(config, egress),
+    google: googleClient({ ...googleOf(config), egress, clock }),
+    whatsapp: whatsAppClient({ ...whatsAppOf(config), egress }),
     mcp: {
-      signIn: createMcpSignIn({ egress, now: () => clock.now(), newState: () => newToken(ids) }),
+      signIn: lazily(async () => {
+        const { createMcpSignIn } = await import("./adapters/mcp/oauth.ts")
+        return createMcpSignIn({ egress, now: () => clock.now(), newState: () => newToken(ids) })
+      }),
       serverOf: (scope, id) => mcpServers.directory.find(scope, id),
     },
   })
   const { credentialsOf } = connections
   const mcpClients = createMcpClients({ egress, version: deps.version })
   const onError = (error: string) => log.debug({ error }, "an MCP request could not be served")
-  const mcpEndpoint = createMcpEndpoint({ version: deps.version, onError })
+  const mcpEndpoint = lazily(async () => {
+    const { createMcpEndpoint } = await import("./adapters/mcp/endpoint.ts")
+    return createMcpEndpoint({ version: deps.version, onError })
+  })
   const mcpServers = openMcpServers({
     ...{ db, vault, clients: mcpClients, egress, clock, ids, publicUrl, credentialsOf, keep: artifacts.keep },
     declared: config["mcp.stdio"],
@@ -453,23 +457,14 @@ export async function createApp(deps: AppDeps) {
   }
 }
 
-/** Google's client, once the operator has set one. */
-function googleOf(config: Config, egress: Egress, clock: Clock) {
+function googleOf(config: Config) {
   const { "google.client_id": clientId, "google.client_secret": clientSecret, "google.issuer": issuer } = config
-  const signIn =
-    clientId === "" || clientSecret === "" ? null : createGoogleSignIn({ issuer, clientId, clientSecret, egress, clock })
-  return {
-    signIn,
-    missingSetting: clientId === "" ? "google.client_id" : "google.client_secret",
-    scopes: config["google.scopes"],
-  }
+  return { clientId, clientSecret, issuer, scopes: config["google.scopes"] }
 }
 
-function whatsAppOf(config: Config, egress: Egress) {
+function whatsAppOf(config: Config) {
   const { "whatsapp.app_id": appId, "whatsapp.app_secret": appSecret, "whatsapp.config_id": configId } = config
-  const { "whatsapp.graph_url": url, "whatsapp.graph_version": version } = config
-  const app = { appId: appId || null, appSecret: appSecret || null, configId: configId || null, graphVersion: version }
-  return { app, graph: createWhatsAppGraph({ egress, url, version, appId, appSecret }) }
+  return { appId, appSecret, configId, url: config["whatsapp.graph_url"], version: config["whatsapp.graph_version"] }
 }
 
 /** Null when the disk is full. */

@@ -4,7 +4,7 @@ import { beginningOf } from "../egress/beginning.ts"
 import type { Egress, EgressFetch, Outgoing } from "../egress/egress.ts"
 import { failureOf } from "./failures.ts"
 import { type CallOptions, ModelFailure, type Models, type ModelTarget } from "./llm.ts"
-import { DRIVERS } from "./registry.ts"
+import { driverOf } from "./registry.ts"
 import { Starts } from "./starts.ts"
 import type { VendorCall } from "./vendor.ts"
 
@@ -48,8 +48,9 @@ export function createModels({ egress, clock }: ModelsDeps): Models {
   }
 
   return {
-    complete: (target, request, options) => run(target, options, call => DRIVERS[target.vendor].complete(target, request, call)),
-    list: (target, options) => run(target, options, call => DRIVERS[target.vendor].list(target, call)),
+    complete: (target, request, options) =>
+      run(target, options, async call => (await driverOf(target.vendor)).complete(target, request, call)),
+    list: (target, options) => run(target, options, async call => (await driverOf(target.vendor)).list(target, call)),
   }
 }
 

@@ -1,4 +1,3 @@
-import { calcPrice } from "@pydantic/genai-prices"
 import table from "../../../assets/models.json"
 import type { Usage, Vendor } from "./llm.ts"
 import { BUILTIN_CONTEXT_WINDOW, BUILTIN_MODEL } from "./vendors/builtin.ts"
@@ -84,6 +83,8 @@ function calculated(vendor: Vendor, model: string, { input, output, cachedInput 
   if (providerId === undefined) return null
   const cached = Math.min(cachedInput ?? 0, input ?? 0)
   const tokens = { input_tokens: input ?? 0, output_tokens: output ?? 0, ...(cached > 0 ? { cache_read_tokens: cached } : {}) }
+  // 18 MB that only who calls a vendor needs, and at once, so that a cost need not be waited for.
+  const { calcPrice } = require("@pydantic/genai-prices") as typeof import("@pydantic/genai-prices")
   const price = calcPrice(tokens, model, { providerId })
   if (price === null) return null
   return costFrom(price.input_price * 1_000_000, price.output_price * 1_000_000)

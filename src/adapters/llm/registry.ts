@@ -1,17 +1,19 @@
 import type { Vendor } from "./llm.ts"
 import type { VendorDriver } from "./vendor.ts"
-import { anthropic } from "./vendors/anthropic.ts"
-import { azure } from "./vendors/azure.ts"
-import { bedrock } from "./vendors/bedrock.ts"
-import { builtin } from "./vendors/builtin.ts"
-import { google } from "./vendors/google.ts"
-import { local } from "./vendors/local.ts"
-import { mistral } from "./vendors/mistral.ts"
-import { openai } from "./vendors/openai.ts"
-import { openrouter } from "./vendors/openrouter.ts"
 
-/** Who speaks to whom: one line for each vendor. */
-export const DRIVERS: Readonly<Record<Vendor, VendorDriver>> = {
-  ...{ openai, anthropic, google, mistral, openrouter },
-  ...{ azure, bedrock, local, builtin },
+/** Who speaks to whom: one line for each vendor. Their libraries are loaded by the first call, as nobody uses all of them. */
+const DRIVERS: Readonly<Record<Vendor, () => Promise<VendorDriver>>> = {
+  openai: async () => (await import("./vendors/openai.ts")).openai,
+  anthropic: async () => (await import("./vendors/anthropic.ts")).anthropic,
+  google: async () => (await import("./vendors/google.ts")).google,
+  mistral: async () => (await import("./vendors/mistral.ts")).mistral,
+  openrouter: async () => (await import("./vendors/openrouter.ts")).openrouter,
+  azure: async () => (await import("./vendors/azure.ts")).azure,
+  bedrock: async () => (await import("./vendors/bedrock.ts")).bedrock,
+  local: async () => (await import("./vendors/local.ts")).local,
+  builtin: async () => (await import("./vendors/builtin.ts")).builtin,
+}
+
+export function driverOf(vendor: Vendor): Promise<VendorDriver> {
+  return DRIVERS[vendor]()
 }

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { MCP_CONVERSATIONS_MAX, MCP_IDLE_MAX_MS, MCP_PROCESSES_MAX } from "../../kernel/limits.ts"
-import { Conversation, type ConversationDeps } from "./conversation.ts"
+import type { Conversation, ConversationDeps } from "./conversation.ts"
 import { Exchange } from "./exchange.ts"
 import type { HttpDeps } from "./http-opening.ts"
 import { type McpClients, McpFailure, type McpTarget, type RequestOptions } from "./mcp.ts"
@@ -63,9 +63,10 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
     return undefined
   }
 
-  function begin(target: McpTarget, options: RequestOptions): Conversation {
+  function begin(Opened: typeof Conversation, target: McpTarget, options: RequestOptions): Conversation {
+    if (over) throw shuttingDown()
     makeRoom(target.kind, options.asker.tenantId)
-    const conversation = new Conversation(target, options, deps)
+    const conversation = new Opened(target, options, deps)
     conversations.set(target.key, conversation)
     conversation.ready.catch(() => drop(conversation))
     watchIdle()
@@ -73,6 +74,8 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
   }
 
   async function ready(target: McpTarget, options: RequestOptions, call: Exchange): Promise<Conversation> {
+    // The SDK is loaded by the first who needs it; nothing waits between looking for a conversation and beginning one.
+    const { Conversation: Opened } = await import("./conversation.ts")
     const found = find(target)
     if (found !== undefined) {
       try {
@@ -83,7 +86,7 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
         if (call.over) throw error
       }
     }
-    const conversation = find(target) ?? begin(target, options)
+    const conversation = find(target) ?? begin(Opened, target, options)
     await call.until(conversation.ready)
     return conversation
   }
@@ -93,7 +96,7 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
     options: RequestOptions,
     work: (conversation: Conversation, call: Exchange) => Promise<T>,
   ): Promise<T> {
-    if (over) throw new McpFailure("this runtime is shutting down", { retryable: true })
+    if (over) throw shuttingDown()
     const { asker, signal, timeoutMs, headers = {} } = options
     const where = target.kind === "http" ? (URL.parse(target.url)?.host ?? "the server") : `the MCP server ${target.name}`
     const onLate = () =>
@@ -150,4 +153,8 @@ export function createMcpClients({ egress, version, idleMs = MCP_IDLE_MAX_MS }: 
       await Promise.all(closing)
     },
   }
+}
+
+function shuttingDown(): McpFailure {
+  return new McpFailure("this runtime is shutting down", { retryable: true })
 }

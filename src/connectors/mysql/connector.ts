@@ -7,7 +7,7 @@ import { ConnectionLost, type Target } from "../database/dial.ts"
 import { Pools, poolKey } from "../database/pool.ts"
 import { createConnector, ToolFailure } from "../kit.ts"
 import { isServerError } from "./failures.ts"
-import { MysqlSession } from "./session.ts"
+import type { MysqlSession } from "./session.ts"
 import type { SignIn } from "./sign-in.ts"
 import { read } from "./statements.ts"
 import { mysqlTools, type WithSession } from "./tools.ts"
@@ -39,7 +39,10 @@ export function createMysqlConnector({ egress, ca }: MysqlDeps): Connector {
           key: poolKey(call.scope.tenantId, call.config),
           size: POOL,
           signal: limit.signal,
-          open: signal => MysqlSession.open(egress.for(call.asker), target, signIn, signal),
+          open: async signal => {
+            const { MysqlSession } = await import("./session.ts")
+            return await MysqlSession.open(egress.for(call.asker), target, signIn, signal)
+          },
           work: session => {
             used = session
             session.inDoubt = false

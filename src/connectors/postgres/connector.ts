@@ -6,7 +6,7 @@ import { Pools, poolKey } from "../database/pool.ts"
 import { createConnector, type ToolCall } from "../kit.ts"
 import { parseDsn } from "./dsn.ts"
 import { translate } from "./failures.ts"
-import { PgSession } from "./session.ts"
+import type { PgSession } from "./session.ts"
 import { select } from "./statements.ts"
 import { postgresTools } from "./tools.ts"
 
@@ -36,7 +36,10 @@ export function createPostgresConnector({ egress, ca }: PostgresDeps): Connector
           key: poolKey(call.scope.tenantId, call.config),
           size: sizeOf(call.config),
           signal: limit.signal,
-          open: signal => PgSession.open({ outgoing: egress.for(call.asker), dsn, ca, signal }),
+          open: async signal => {
+            const { PgSession } = await import("./session.ts")
+            return await PgSession.open({ outgoing: egress.for(call.asker), dsn, ca, signal })
+          },
           work: session => {
             used = session
             return work(session, limit)

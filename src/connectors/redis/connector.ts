@@ -4,7 +4,8 @@ import { limited } from "../database/call.ts"
 import { Pools, poolKey } from "../database/pool.ts"
 import { createConnector, type ToolCall, ToolFailure } from "../kit.ts"
 import { parseAddress } from "./address.ts"
-import { AnswerLost, RedisError, RedisSession, type RedisSignIn } from "./session.ts"
+import { AnswerLost, RedisError } from "./failures.ts"
+import type { RedisSession, RedisSignIn } from "./session.ts"
 import { redisTools, type Send } from "./tools.ts"
 
 export interface RedisDeps {
@@ -31,7 +32,10 @@ export function createRedisConnector({ egress, ca }: RedisDeps): Connector {
           key: poolKey(call.scope.tenantId, call.config),
           size: POOL,
           signal: limit.signal,
-          open: signal => RedisSession.open(egress.for(call.asker), signIn, signal),
+          open: async signal => {
+            const { RedisSession } = await import("./session.ts")
+            return await RedisSession.open(egress.for(call.asker), signIn, signal)
+          },
           work: session => session.ask(words),
         })
       },

@@ -6,17 +6,8 @@ import { CONNECT_MAX_MS } from "../database/limits.ts"
 import type { Session } from "../database/pool.ts"
 import { watch } from "../database/watch.ts"
 import type { RedisAddress } from "./address.ts"
+import { AnswerLost, RedisError } from "./failures.ts"
 import { ReplyLimits } from "./reply-limits.ts"
-
-/** What Redis says when it does not do what it was asked. */
-export class RedisError extends Error {
-  override readonly name = "RedisError"
-}
-
-/** The connection broke after a command was sent: nobody knows whether it was done. */
-export class AnswerLost extends Error {
-  override readonly name = "AnswerLost"
-}
 
 export interface RedisSignIn {
   readonly address: RedisAddress

@@ -87,7 +87,7 @@ describe("send_email", () => {
     expect(await call("send_email", { ...MAIL, to: Array(51).fill("a@b.example") })).toMatchObject({ ok: false })
     expect(await call("send_email", { ...MAIL, body: "x" })).toMatchObject({
       ok: false,
-      message: expect.stringContaining("additional"),
+      message: expect.stringContaining("has no body"),
     })
     expect(peer.seen).toEqual([])
   })
