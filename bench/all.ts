@@ -1,7 +1,7 @@
 // `npm run bench [-- names…]`: each benchmark in a process of its own, one after another.
 import { join } from "node:path"
 
-const ALL = ["limit", "start", "webhooks", "steps", "readers", "read", "llm", "startup"]
+const ALL = ["limit", "start", "webhooks", "steps", "readers", "read", "tools", "llm", "startup"]
 /** Minutes each. */
 const ON_DEMAND = ["scale"]
 const asked = process.argv.slice(2)
