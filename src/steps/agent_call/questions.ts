@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import type { Ask, StepJob, StepOutcome } from "../../runtime/ports.ts"
+import { shown } from "../shown.ts"
 import type { AgentTool } from "./toolbox.ts"
 
 type Answer = StepJob["answers"][number]
@@ -65,13 +66,13 @@ export function askToGoOn(agent: string, rounds: number, more: number, extension
 }
 
 function payloadOf({ agent, round, call, args, tool }: AskedCall): JsonObject {
-  return { agent, tool: tool.tool.name, server: tool.instance.slug, arguments: args, round, call }
+  return { agent, tool: tool.tool.name, server: tool.instance.slug, arguments: shown(args), round, call }
 }
 
 function isAbout({ asked }: Answer, { round, call, args, tool }: AskedCall): boolean {
   if (!isJsonObject(asked)) return false
   const sameCall = asked.round === round && asked.call === call && asked.tool === tool.tool.name
-  return sameCall && asked.server === tool.instance.slug && JSON.stringify(asked.arguments) === JSON.stringify(args)
+  return sameCall && asked.server === tool.instance.slug && JSON.stringify(asked.arguments) === JSON.stringify(shown(args))
 }
 
 function ask(taskType: Ask["taskType"], payload: Json): StepOutcome {

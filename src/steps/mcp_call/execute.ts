@@ -7,6 +7,7 @@ import { MCP_TIMEOUT_DEFAULT_MS } from "../../kernel/limits.ts"
 import type { StepExecutor, StepJob, StepOutcome } from "../../runtime/ports.ts"
 import type { Recorder } from "../../runtime/recorder.ts"
 import { recordedTool, type ToolExchange } from "../recorded.ts"
+import { shown, shownText } from "../shown.ts"
 import { callInTime } from "./call-in-time.ts"
 
 export interface McpCallDeps {
@@ -138,13 +139,14 @@ function stopOf(
   const advice = "look at what it says now, then publish the workflow again"
   if (policy === "fail") return failure(`${message}; ${advice}, or change the project's tool_drift`)
   // A word on what it was then is none on what it has become since.
-  const answer = answers.find(({ asked }) => isJsonObject(asked) && (asked.now ?? now) === now)
+  const answer = answers.find(({ asked }) => isJsonObject(asked) && asked.now === now)
   if (answer) return answer.approved ? null : failure(`${message}, and the call was rejected; ${advice}`)
   const { name, description, inputSchema } = tool
   const payload = {
     title: `Call ${name} although it has changed?`,
     description: `${message[0]?.toUpperCase()}${message.slice(1)}. This is what it says of itself now.`,
-    ...{ tool: { name, description, input_schema: inputSchema }, arguments: args, was, now },
+    tool: { name, description: shownText(description), input_schema: shown(inputSchema) },
+    ...{ arguments: shown(args), was, now },
   }
   return { ok: true, ask: { taskType: "tool_changed", payload, expiresInMs: null } }
 }

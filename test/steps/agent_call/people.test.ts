@@ -49,6 +49,17 @@ describe("tools that a person confirms", () => {
     expect(step.made.at(-1)?.args).toEqual({ text: "draft" })
   })
 
+  test("are shown in part when they are large, and called whole", async () => {
+    const text = "x".repeat(400_000)
+    const step = agentStep([wants(["write", { text }]), answerOf("Ready.")], { agent: { confirmTools: ["write"] } })
+    const question = await step.run()
+    expect(question).toMatchObject({
+      ask: { payload: { arguments: { truncated: true, size_bytes: text.length + '{"text":""}'.length } } },
+    })
+    succeeded(await step.answer(question, true))
+    expect(step.made.map(({ args }) => args)).toEqual([{ text }])
+  })
+
   test("are not called after a no, which the agent is told", async () => {
     const step = confirming()
     succeeded(await step.answer(await step.run(), false, { reason: "too early" }))

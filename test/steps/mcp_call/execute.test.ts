@@ -54,7 +54,11 @@ function setUp(
       {
         name: "echo",
         description: "",
-        inputSchema: { type: "object", properties: { n: { type: "integer", default: 7 } }, additionalProperties: false },
+        inputSchema: {
+          type: "object",
+          properties: { n: { type: "integer", default: 7 }, text: { type: "string" } },
+          additionalProperties: false,
+        },
       },
     ],
     async call(_tool, args, context) {
@@ -232,6 +236,18 @@ describe("a tool that has changed since the workflow was published", () => {
     expect(no).toEqual(failed(expect.stringContaining("the call was rejected"), false))
     expect(asked).toEqual([])
     expect(await run(config, { answers: [said(true, "b")] })).toEqual({ ...done, warnings })
+  })
+
+  test("is shown whole or by its beginning and hash, so that what was asked can be told from what is", async () => {
+    const { run, asked } = changed("ask")
+    const config = { tool_args: { n: 1, text: "x".repeat(2_000_000) } }
+    const question = await run(config)
+    const payload = "ask" in question ? question.ask.payload : null
+    expect(JSON.stringify(payload).length).toBeLessThan(300_000)
+    expect(payload).toMatchObject({ arguments: { truncated: true, sha256: expect.any(String) }, now: "b" })
+    const cut = { approved: true, result: {}, asked: { truncated: true, preview: "" }, taskType: "tool_changed" }
+    expect(await run(config, { answers: [cut] })).toMatchObject({ ask: { taskType: "tool_changed" } })
+    expect(asked).toEqual([])
   })
 
   test("is shown again when it has changed once more since a person looked at it", async () => {
