@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq } from "drizzle-orm"
+import { and, asc, count, desc, eq, sql } from "drizzle-orm"
 import type { Page, PageOf } from "../../http/paging.ts"
 import { isUuid } from "../../kernel/ids.ts"
 import { type Database, UniqueViolation } from "../../storage/database.ts"
@@ -24,6 +24,12 @@ export interface Use {
   readonly projectId: string
 }
 
+export interface VersionSize {
+  readonly version: string
+  /** Of its tools as JSON. */
+  readonly chars: number
+}
+
 /** Servers that workspaces registered, and their versions. Every row is looked up with its tenant. */
 export interface ServerStore {
   /** Oldest first. */
@@ -40,7 +46,8 @@ export interface ServerStore {
   remove(owner: Owner, id: string): Promise<"removed" | "in_use" | "missing">
   /** Newest first. */
   versions(owner: Owner, serverId: string, limit: number): Promise<readonly VersionRow[]>
-  countVersions(owner: Owner, serverId: string): Promise<number>
+  /** Newest first, without reading what they hold. */
+  versionSizes(owner: Owner, serverId: string): Promise<readonly VersionSize[]>
   /** Null: this version there is. The server's active one, if `change` comes with it. */
   publish(row: VersionRow, change: ServerChange | null): Promise<boolean>
 }
@@ -53,6 +60,8 @@ export function createServerStore(db: Database): ServerStore {
     and(eq(versions.tenantId, tenantId), eq(versions.serverId, serverId))
   const instancesOf = ({ tenantId }: Owner, serverId: string) =>
     and(eq(instances.tenantId, tenantId), eq(instances.serverId, serverId))
+
+  const newestFirst = [desc(versions.createdAt), desc(versions.id)]
 
   const withVersion = () =>
     db.read
@@ -112,16 +121,20 @@ export function createServerStore(db: Database): ServerStore {
         return "removed"
       }),
     async versions(owner, serverId, limit) {
-      const order = [desc(versions.createdAt), desc(versions.id)]
       return await db.read
         .select()
         .from(versions)
         .where(versionsOf(owner, serverId))
-        .orderBy(...order)
+        .orderBy(...newestFirst)
         .limit(limit)
     },
-    async countVersions(owner, serverId) {
-      return await db.read.$count(versions, versionsOf(owner, serverId))
+    async versionSizes(owner, serverId) {
+      const chars = sql`length(cast(${versions.tools} as text))`.mapWith(Number)
+      return await db.read
+        .select({ version: versions.version, chars })
+        .from(versions)
+        .where(versionsOf(owner, serverId))
+        .orderBy(...newestFirst)
     },
     publish: (row, change) =>
       takenInstead(false, () =>

@@ -23,9 +23,11 @@ import type {
   ServerValidationBody,
   VersionBody,
 } from "./server-contract.ts"
-import type { ServerChange, ServerRow, ServerStore, ServerWithVersion, VersionRow } from "./server-store.ts"
+import type { ServerChange, ServerRow, ServerStore, ServerWithVersion, VersionRow, VersionSize } from "./server-store.ts"
 
 const VERSIONS_MAX = 200
+/** Of all versions of a server: its list of versions holds their tools. Some hundreds of ordinary ones. */
+const VERSIONS_MAX_CHARS = 32 * 1024 * 1024
 
 export interface ServerServiceDeps extends AddressDeps {
   readonly store: ServerStore
@@ -156,14 +158,14 @@ export class ServerService {
   async publish(caller: Caller, id: string, input: Publish, signal: AbortSignal): Promise<VersionBody> {
     const { store, clock, ids } = this.deps
     const { server } = await this.#one(caller, id)
-    const versions = await store.countVersions(caller, id)
-    if (versions >= VERSIONS_MAX) throw new AppError("invalid", `a server has at most ${VERSIONS_MAX} versions`)
+    const versions = await store.versionSizes(caller, id)
+    refuseTooMany(versions)
     const said = input.tools && input.config_schema ? null : await this.#said(caller, id, input, signal)
     const row: VersionRow = {
       id: ids.uuid(),
       serverId: server.id,
       tenantId: caller.tenantId,
-      version: input.version ?? (await this.#nextVersion(caller, id)),
+      version: input.version ?? nextVersion(versions),
       tools: [...(input.tools ? givenTools(input.tools as readonly JsonObject[]) : (said?.tools ?? []).map(storedTool))],
       configSchema: input.config_schema
         ? givenSchema(input.config_schema as JsonObject) // it came as JSON
@@ -262,15 +264,6 @@ export class ServerService {
   }
 
   /** 1.0.0, then the last number of the newest one and one more. */
-  async #nextVersion(caller: Caller, id: string): Promise<string> {
-    const taken = new Set((await this.deps.store.versions(caller, id, VERSIONS_MAX)).map(row => row.version))
-    const [newest] = taken
-    const [, major, patch] = /^(\d{1,9}\.\d{1,9})\.(\d{1,9})$/.exec(newest ?? "") ?? []
-    let next = newest === undefined ? 0 : Number(patch ?? 0) + 1
-    while (taken.has(`${major ?? "1.0"}.${next}`)) next++
-    return `${major ?? "1.0"}.${next}`
-  }
-
   #forget(id: string): void {
     this.deps.directory.known.forget(id)
     this.deps.changed()
@@ -309,4 +302,21 @@ function noServer(): AppError {
 
 function taken(): AppError {
   return new AppError("conflict", "the workspace has a server of this canonical_url already", { code: "SERVER_EXISTS" })
+}
+
+function refuseTooMany(versions: readonly VersionSize[]): void {
+  if (versions.length >= VERSIONS_MAX) throw new AppError("invalid", `a server has at most ${VERSIONS_MAX} versions`)
+  if (versions.reduce((sum, { chars }) => sum + chars, 0) < VERSIONS_MAX_CHARS) return
+  const most = `${VERSIONS_MAX_CHARS / 1024 / 1024} MiB of tools`
+  throw new AppError("invalid", `the versions of a server hold at most ${most} together; register the server anew to begin again`)
+}
+
+/** One more than the newest, past those that are taken. */
+function nextVersion(versions: readonly VersionSize[]): string {
+  const taken = new Set(versions.map(({ version }) => version))
+  const newest = versions[0]?.version
+  const [, major, patch] = /^(\d{1,9}\.\d{1,9})\.(\d{1,9})$/.exec(newest ?? "") ?? []
+  let next = newest === undefined ? 0 : Number(patch ?? 0) + 1
+  while (taken.has(`${major ?? "1.0"}.${next}`)) next++
+  return `${major ?? "1.0"}.${next}`
 }

@@ -60,7 +60,11 @@ for (const dialect of dialects) {
         row.bridge,
       ])
       expect((await store.versions(acme, row.id, 9)).map(v => v.version)).toEqual(["1.0.1", "1.0.0"])
-      expect([await store.countVersions(acme, row.id), await store.countVersions(globex, row.id)]).toEqual([2, 0])
+      const sizes = await store.versionSizes(acme, row.id)
+      expect(sizes.map(v => v.version)).toEqual(["1.0.1", "1.0.0"])
+      // Databases write JSON with and without spaces.
+      for (const { chars } of sizes) expect([14, 15]).toContain(chars)
+      expect(await store.versionSizes(globex, row.id)).toEqual([])
     })
 
     test("go with their versions, by their own workspace, while no instance uses them", async () => {

@@ -191,6 +191,21 @@ describe("a registered server", () => {
     }
   })
 
+  test("whose versions are no more together than a list of them can be", async () => {
+    const id = await published()
+    const tools = Array.from({ length: 95 }, (_, i) => ({ name: `t${i}`, description: "x".repeat(20_000) }))
+    let answer = { status: 201, body: {} }
+    let versions = 0
+    for (; answer.status === 201 && versions < 40; versions++) {
+      answer = await call("POST", `/servers/${id}/versions`, { tools, config_schema: {} })
+    }
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { error: expect.stringContaining("register the server anew") },
+    })
+    expect(versions).toBe(19)
+  })
+
   test("whose tools changed since says so, and runs as it is now", async () => {
     const id = await published()
     peer.state.tools = [
