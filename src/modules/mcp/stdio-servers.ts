@@ -1,5 +1,6 @@
 import type { StdioTarget } from "../../adapters/mcp/mcp.ts"
 import type { Scope } from "../../connectors/connector.ts"
+import { isUuid } from "../../kernel/ids.ts"
 import type { StdioServer } from "../../kernel/stdio-server.ts"
 import type { RegisteredServer } from "./remote-server.ts"
 
@@ -20,8 +21,9 @@ export interface StdioDeps {
 const NAME = /^stdio:(?:\/\/)?([a-z0-9][a-z0-9_-]{0,62})\/?$/
 
 export function createStdioServers({ declared, baseEnv }: StdioDeps): StdioServers {
+  // Who names a workspace chooses its slug; one like the id of a project must not get what is that project's.
   const mine = ({ tenantId, projectId }: Scope, server: StdioServer) =>
-    server.projects.some(who => who === "*" || who === tenantId || who === projectId)
+    server.projects.some(who => who === "*" || who === projectId || (who === tenantId && !isUuid(who)))
 
   function declaredAs(scope: Scope, text: string): StdioServer | null {
     const [, name] = NAME.exec(text.trim()) ?? []
