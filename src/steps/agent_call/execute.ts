@@ -60,7 +60,7 @@ interface Plan {
 type Prepared = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly outcome: StepOutcome }
 
 async function prepare(deps: AgentCallDeps, job: StepJob): Promise<Prepared> {
-  const { agent_id, model_ref, max_tool_rounds, on_limit } = job.config
+  const { agent_id, model_ref, max_tool_rounds, max_cost_micro_usd, on_limit } = job.config
   const id = typeof agent_id === "string" ? agent_id.trim() : ""
   const found = await deps.findAgent(job, id)
   if (!found) return stopped("agent_id names no agent of this project; see GET /v1/agents")
@@ -76,7 +76,10 @@ async function prepare(deps: AgentCallDeps, job: StepJob): Promise<Prepared> {
     ok: true,
     plan: {
       ...{ agent, prompt: read.prompt, check: made.check },
-      limits: { maxToolRounds: rounds, maxTokens: agent.maxTokensPerTurn },
+      limits: {
+        ...{ maxToolRounds: rounds, maxTokens: agent.maxTokensPerTurn },
+        maxCost: typeof max_cost_micro_usd === "number" ? max_cost_micro_usd : null,
+      },
       onLimit: ON_LIMIT.find(one => one === on_limit) ?? agent.onLimit,
       reach: await reachOf(deps.plans, job),
     },

@@ -7,6 +7,8 @@ export interface TurnLimits {
   readonly maxToolRounds: number
   /** Null: none. */
   readonly maxTokens: number | null
+  /** Millionths of a US dollar; null: none. */
+  readonly maxCost: number | null
 }
 
 /** What a turn does next. Pure: the same notes always lead to the same step. */
@@ -47,12 +49,21 @@ export function isOk(call: ReturnType<Round["calls"]["get"]>): boolean {
   return call?.state === "ended" && call.ok
 }
 
-function asked(turn: Turn, { maxTokens }: TurnLimits): Next {
+function asked(turn: Turn, { maxTokens, maxCost }: TurnLimits): Next {
   const used = tokensUsed(turn)
   if (maxTokens !== null && used >= maxTokens) {
     return failed(`the agent's turn used ${used} tokens, and it may use ${maxTokens} (max_tokens_per_turn)`)
   }
-  return { do: "ask_model" }
+  const problem = maxCost === null ? null : costProblem(turn, maxCost)
+  return problem === null ? { do: "ask_model" } : failed(problem)
+}
+
+/** A limit that cannot be held is not passed over: where one price is unknown, so is the sum. */
+function costProblem({ rounds }: Turn, maxCost: number): string | null {
+  const unpriced = rounds.find(({ cost }) => cost === null)
+  if (unpriced) return `what ${unpriced.model} costs is not known, so max_cost_micro_usd cannot be held`
+  const spent = rounds.reduce((sum, { cost }) => sum + (cost ?? 0), 0)
+  return spent < maxCost ? null : `the agent's turn cost ${spent} micro-USD, and it may cost ${maxCost} (max_cost_micro_usd)`
 }
 
 function allowed({ extensions }: Turn, { maxToolRounds }: TurnLimits): number {

@@ -24,6 +24,13 @@ export const agentCall: StepType = {
       maximum: AGENT_ROUNDS_MAX,
       description: "Rounds of tool calls; default: the agent's, which is 8 unless it says otherwise.",
     },
+    max_cost_micro_usd: {
+      type: "integer",
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        "Millionths of a US dollar for the whole turn: once its requests cost as much, the model is not asked again and the step fails. Needs a model whose price is known.",
+    },
     on_limit: {
       type: "string",
       values: ON_LIMIT,

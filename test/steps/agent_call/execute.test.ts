@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { ModelFailure } from "../../../src/adapters/llm/llm.ts"
 import { answerOf } from "../../helpers/models.ts"
-import { agentStep, failed, succeeded, toldOf, tool, wants } from "./scripted.ts"
+import { agentStep, failed, RESOLVED, succeeded, toldOf, tool, wants } from "./scripted.ts"
 
 const phases = (step: ReturnType<typeof agentStep>) => step.notes.map(({ type, data }) => `${type.slice(11)} ${data.phase}`)
 
@@ -198,6 +198,20 @@ describe("limits of a turn", () => {
       "AGENT_TURN_FAILED: the agent's turn used 39 tokens, and it may use 30 (max_tokens_per_turn)",
     )
     expect(step.asked).toHaveLength(3)
+  })
+
+  test("ends when its requests have cost what the step allows, or when nobody knows what they cost", async () => {
+    const config = { agent_id: "a1", prompt: "Go", max_cost_micro_usd: 30 }
+    const step = agentStep((_, round) => forever(round))
+    expect(failed(await step.run({ config }))).toBe(
+      "AGENT_TURN_FAILED: the agent's turn cost 39 micro-USD, and it may cost 30 (max_cost_micro_usd)",
+    )
+    expect(step.asked).toHaveLength(3)
+    const unpriced = agentStep((_, round) => forever(round), { resolveModel: async () => ({ ...RESOLVED, costOf: () => null }) })
+    expect(failed(await unpriced.run({ config }))).toBe(
+      "AGENT_TURN_FAILED: what m-1 costs is not known, so max_cost_micro_usd cannot be held",
+    )
+    expect(unpriced.asked).toHaveLength(1)
   })
 
   test("time ends it, whatever it waits for", async () => {

@@ -74,7 +74,7 @@ export interface Given {
   readonly graph?: JsonObject
 }
 
-const RESOLVED: ResolvedModel = {
+export const RESOLVED = {
   ok: true,
   target: { vendor: "openai", model: "gpt-4o", baseUrl: null, apiKey: "sk-secret-key", options: {} },
   modelRef: "direct.openai.gpt-4o",
@@ -84,7 +84,7 @@ const RESOLVED: ResolvedModel = {
   isListed: true,
   secrets: ["sk-secret-key"],
   costOf: ({ input, output }) => (input ?? 0) + (output ?? 0),
-}
+} satisfies ResolvedModel
 
 /** A step that calls an agent, with a model whose answers are written here, and what a journal would keep of it. */
 export function agentStep(script: Script, given: Given = {}) {
