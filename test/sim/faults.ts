@@ -148,7 +148,13 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: "seq off by one", file: CHANGES, from: "seq + 1 + i", to: "seq + 2 + i" },
   { name: "a late alarm", file: CHANGES, from: "    a.wakeAt === b.wakeAt &&\n", to: "" },
-  { name: "a pause above a child belongs to nobody", file: CHANGES, from: " || state.children > 0)", to: ")" },
+  {
+    name: "a pause above a child belongs to nobody",
+    file: CHANGES,
+    from: " || state.moving > 0 || state.children > 0\n",
+    to: " || state.moving > 0\n",
+  },
+  { name: "a child that ended is nobody's", file: CHANGES, from: "? state.facts.parent !== null", to: "? false" },
   {
     name: "a task's end not written",
     file: CHANGES,
