@@ -240,7 +240,7 @@ describe("a start that waits (Prefer: wait)", () => {
     const slow = {
       id: "a",
       type: "lua_script",
-      script: "for i = 1, 3e8 do end return { done = 1 }",
+      script: "for i = 1, 1e9 do end return { done = 1 }",
       timeout_s: 30,
     }
     const id = await world.workflow({ steps: [slow] })
