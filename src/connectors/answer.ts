@@ -1,3 +1,4 @@
+import { cut } from "../kernel/cut.ts"
 import { isJsonObject, type Json } from "../kernel/json.ts"
 import { CONNECTOR_MESSAGE_MAX_CHARS } from "../kernel/limits.ts"
 import { parsedJson } from "../kernel/nesting.ts"
@@ -72,8 +73,7 @@ function worded(value: Json): string {
 }
 
 function short(text: string): string {
-  const line = text.replaceAll(/\s+/g, " ").trim()
-  return line.length <= CONNECTOR_MESSAGE_MAX_CHARS ? line : `${line.slice(0, CONNECTOR_MESSAGE_MAX_CHARS)}…`
+  return cut(text.replaceAll(/\s+/g, " ").trim(), CONNECTOR_MESSAGE_MAX_CHARS)
 }
 
 /** What went wrong, and what the service says about it and about trying again. */

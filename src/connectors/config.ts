@@ -1,3 +1,4 @@
+import { cutKey } from "../kernel/cut.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 import type { ConfigField, ConfigSchema } from "./connector.ts"
 
@@ -17,7 +18,7 @@ export function checkConfig(schema: ConfigSchema, config: JsonObject): readonly 
     const problem = Object.hasOwn(schema, key)
       ? problemOf(schema[key]!, value)
       : `is not a configuration key (known: ${known(schema)})`
-    if (problem) issues.push({ key, message: `${shown(key)} ${problem}` })
+    if (problem) issues.push({ key, message: `${cutKey(key)} ${problem}` })
   }
   return issues
 }
@@ -54,9 +55,4 @@ function problemOf(field: ConfigField, value: Json): string | null {
 
 function known(schema: ConfigSchema): string {
   return Object.keys(schema).join(", ") || "none"
-}
-
-/** An unknown key is the caller's own text: short and quoted. */
-function shown(key: string): string {
-  return /^\w{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80))
 }

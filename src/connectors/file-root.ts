@@ -1,5 +1,6 @@
 import { lstatSync, realpathSync } from "node:fs"
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path"
+import { cut } from "../kernel/cut.ts"
 
 export const PATH_MAX_CHARS = 1_024
 
@@ -131,5 +132,5 @@ export function pathTrouble(error: unknown): string {
 }
 
 export function quoted(spelling: string): string {
-  return JSON.stringify(spelling.length > 120 ? `${spelling.slice(0, 120)}…` : spelling)
+  return JSON.stringify(cut(spelling, 120))
 }

@@ -1,3 +1,4 @@
+import { cutKey } from "../kernel/cut.ts"
 import { isJsonObject, type Json, type JsonObject, textOf } from "../kernel/json.ts"
 import { Speller } from "../kernel/nearest.ts"
 import { innerDocuments } from "./checks.ts"
@@ -47,7 +48,7 @@ function checkStep(at: Read, type: StepType | undefined): readonly Issue[] {
 function unknownKey(at: Read, name: string, type: StepType): Issue {
   const known = [...Object.keys(CONTROLS), ...Object.keys(type.fields)]
   const near = at.speller.nearest(name, () => known)
-  const sentence = `a ${type.type} step has no field ${shown(name)}; remove or rename it (known: ${known.join(", ")})`
+  const sentence = `a ${type.type} step has no field ${cutKey(name)}; remove or rename it (known: ${known.join(", ")})`
   if (near !== undefined) return found(at, name, sentence, `did you mean ${near}?`)
   return found(at, name, sentence, name === "config" ? "put its fields directly into the step" : undefined)
 }
@@ -104,6 +105,3 @@ function found(at: Read, name: string, sentence: string, suggestion?: string): I
     ...(suggestion !== undefined && { suggestion }),
   }
 }
-
-/** An unknown key is the caller's own text: short. */
-const shown = (key: string) => (/^\w{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80)))

@@ -1,3 +1,4 @@
+import { cut } from "../kernel/cut.ts"
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import { FOR_EACH_MAX_ITEMS, STEP_INPUT_MAX_CHARS } from "../kernel/limits.ts"
 import { issueAt, type Located } from "./checks.ts"
@@ -184,4 +185,4 @@ function untouched(at: Located): readonly Issue[] {
 }
 
 /** A template may be as long as a request. */
-const shown = (text: string) => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
+const shown = (text: string) => cut(text, 200)

@@ -1,3 +1,4 @@
+import { cut } from "../kernel/cut.ts"
 import { isJsonObject, type Json, type JsonObject } from "../kernel/json.ts"
 import { STEP_ID_MAX_CHARS } from "../kernel/limits.ts"
 import type { Located } from "./checks.ts"
@@ -65,6 +66,6 @@ function firstGap(name: string, value: Json, rest: readonly string[]): string | 
 function keysOf(value: JsonObject): string {
   const keys = Object.keys(value)
   if (keys.length === 0) return "nothing"
-  const shown = keys.slice(0, KEYS_MAX).map(key => (key.length > KEY_MAX_CHARS ? `${key.slice(0, KEY_MAX_CHARS)}…` : key))
+  const shown = keys.slice(0, KEYS_MAX).map(key => cut(key, KEY_MAX_CHARS))
   return shown.join(", ") + (keys.length > KEYS_MAX ? ", …" : "")
 }

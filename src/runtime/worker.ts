@@ -3,6 +3,7 @@ import type { Attempt, RunInput } from "../engine/inputs.ts"
 import { type Place, stateAt, stepAt } from "../engine/place.ts"
 import { scriptScope } from "../engine/scope.ts"
 import type { RunState, StepNote } from "../engine/state.ts"
+import { cutJson } from "../kernel/cut.ts"
 import { assert, messageOf } from "../kernel/errors.ts"
 import type { Json, JsonObject } from "../kernel/json.ts"
 import { STEP_RESULT_MAX_BYTES } from "../kernel/limits.ts"
@@ -12,7 +13,7 @@ import { AttemptOver, type StepExecutors, type StepJob, type StepOutcome } from 
 import { ProgressGate } from "./progress-gate.ts"
 
 /** Bytes of a cut result that are still shown. */
-const PREVIEW_BYTES = 64 * 1024
+const PREVIEW_CHARS = 64 * 1024
 
 /** Who ordered an attempt. */
 export interface AttemptHost {
@@ -158,21 +159,16 @@ export function inputOf(who: Attempt, outcome: StepOutcome, jitter: number): Run
   if (!outcome.ok) return { ...who, type: "StepErrored", failure: outcome.failure, jitter }
   if ("ask" in outcome) {
     const { taskType, payload, expiresInMs } = outcome.ask
-    return { ...who, type: "StepAsked", taskType, payload: cutTo(payload, STEP_RESULT_MAX_BYTES) ?? payload, expiresInMs }
+    return { ...who, type: "StepAsked", taskType, payload: tooLarge(payload) ?? payload, expiresInMs }
   }
   const { result, warnings } = outcome
-  const cut = cutTo(result, STEP_RESULT_MAX_BYTES)
+  const cut = tooLarge(result)
   const told = warnings && { warnings }
   return cut === null
     ? { ...who, type: "StepSucceeded", result, ...told }
     : { ...who, type: "StepSucceeded", result: cut, truncated: true, ...told }
 }
 
-/** Null when it fits; else what is stored in its place (contract G-44). */
-function cutTo(result: Json, maxBytes: number): Json | null {
-  const text = JSON.stringify(result)
-  // A character has at most three bytes in UTF-8, so most results need no exact count.
-  if (text.length * 3 <= maxBytes) return null
-  const sizeBytes = Buffer.byteLength(text)
-  return sizeBytes <= maxBytes ? null : { truncated: true, size_bytes: sizeBytes, preview: text.slice(0, PREVIEW_BYTES) }
+function tooLarge(value: Json): JsonObject | null {
+  return cutJson(value, STEP_RESULT_MAX_BYTES, PREVIEW_CHARS)
 }

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { type Server as Database, lacking, PASSWORD, startMariadb, startPostgres, startRedis } from "../helpers/servers.ts"
+import {
+  configurationsOf,
+  type Server as Database,
+  lacking,
+  PASSWORD,
+  startMariadb,
+  startPostgres,
+  startRedis,
+} from "../helpers/servers.ts"
 import { type Client, Home, type Server, type Wire } from "./server.ts"
 
 /** What drivers would listen to, if they were let. */
@@ -23,14 +31,7 @@ describe.skipIf(missing)("the executable alone", () => {
     const token = await home.token()
     server = await home.serve(["--egress-allow", "127.0.0.1"], { env: MISLEADING })
     client = server.client(token)
-    const configurations = {
-      postgres: { postgres_dsn: `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${postgres.port}/postgres` },
-      mysql: {
-        ...{ mysql_host: "127.0.0.1", mysql_port: mariadb.port, mysql_database: "test", mysql_user: "app" },
-        mysql_password: PASSWORD,
-      },
-      redis: { redis_addr: `127.0.0.1:${redis.port}`, redis_password: PASSWORD },
-    }
+    const configurations = configurationsOf({ postgres: postgres.port, mariadb: mariadb.port, redis: redis.port })
     for (const [server_id, config] of Object.entries(configurations)) {
       instances[server_id] = (await client.ok("POST", "/v1/mcp/instances", { server_id, name: server_id, config })).id
     }

@@ -180,3 +180,15 @@ async function certificate(folder: string): Promise<string> {
   run(["openssl", "req", "-x509", ...key, ...subject, "-days", "2", "-out", join(folder, "cert.pem")])
   return await Bun.file(join(folder, "cert.pem")).text()
 }
+
+/** How our connectors reach these servers. */
+export function configurationsOf(ports: { readonly postgres: number; readonly mariadb: number; readonly redis: number }) {
+  return {
+    postgres: { postgres_dsn: `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${ports.postgres}/postgres` },
+    mysql: {
+      ...{ mysql_host: "127.0.0.1", mysql_port: ports.mariadb, mysql_database: "test", mysql_user: "app" },
+      mysql_password: PASSWORD,
+    },
+    redis: { redis_addr: `127.0.0.1:${ports.redis}`, redis_password: PASSWORD },
+  }
+}

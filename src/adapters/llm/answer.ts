@@ -1,3 +1,4 @@
+import { cut } from "../../kernel/cut.ts"
 import { isJsonObject } from "../../kernel/json.ts"
 import { LLM_TOOL_CALLS_KEPT_MAX, LLM_TOOL_CALLS_MAX } from "../../kernel/limits.ts"
 import { parsedJson } from "../../kernel/nesting.ts"
@@ -111,7 +112,7 @@ function argsOf(input: string | null | undefined): Pick<ToolRequest, "args" | "p
   const args = parsedJson(text)
   if (isJsonObject(args)) return { args, problem: null }
   if (args !== undefined) return { args: {}, problem: "The arguments have to be a JSON object." }
-  return { args: {}, problem: `The arguments are no JSON: ${text.length > 300 ? `${text.slice(0, 300)}…` : text}` }
+  return { args: {}, problem: `The arguments are no JSON: ${cut(text, 300)}` }
 }
 
 function unknownTool(name: string, known: readonly string[]): string {

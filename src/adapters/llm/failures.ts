@@ -1,3 +1,4 @@
+import { cut } from "../../kernel/cut.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 import { LLM_MESSAGE_MAX_CHARS } from "../../kernel/limits.ts"
 import { createMask } from "../../kernel/masked.ts"
@@ -23,13 +24,14 @@ export function failureOf(thrown: unknown, target: Omit<ModelTarget, "model">, n
   for (const error of chain) if (error instanceof ModelFailure || error instanceof EgressRefused) return error
   const mask = createMask((target.apiKey ?? "").split(":").concat(target.apiKey ?? ""))
   const failed = chain.find(error => error instanceof EgressFailed)
-  if (failed instanceof EgressFailed) return new ModelFailure("unreachable", cut(mask.text(failed.message)), { retryable: true })
+  if (failed instanceof EgressFailed)
+    return new ModelFailure("unreachable", cut(mask.text(failed.message), LLM_MESSAGE_MAX_CHARS), { retryable: true })
   const refusal = refusalOf(chain)
   if (refusal === null) return oddAnswer(chain, text => mask.text(text))
   const problem = problemOf(refusal)
   const status = refusal.status === undefined ? {} : { status: refusal.status }
   const wait = retryAfterMs(refusal, now)
-  return new ModelFailure(problem, cut(mask.text(sentenceOf(target.vendor, refusal))), {
+  return new ModelFailure(problem, cut(mask.text(sentenceOf(target.vendor, refusal)), LLM_MESSAGE_MAX_CHARS), {
     retryable: RETRYABLE.has(problem) && refusal.headers["x-should-retry"] !== "false",
     ...status,
     ...(wait === null ? {} : { retryAfterMs: wait }),
@@ -43,7 +45,9 @@ function oddAnswer(chain: readonly unknown[], mask: (text: string) => string): M
   const said = chain.map(error => (error instanceof Error ? error.name : ""))
   if (said.some(name => /UnsupportedFunctionality|InvalidPrompt|InvalidArgument|LoadSetting|LoadAPIKey/.test(name))) {
     const [first] = chain
-    return new ModelFailure("bad_request", cut(mask(first instanceof Error ? first.message : "")), { retryable: false })
+    return new ModelFailure("bad_request", cut(mask(first instanceof Error ? first.message : ""), LLM_MESSAGE_MAX_CHARS), {
+      retryable: false,
+    })
   }
   // Their messages repeat the answer, whole.
   const sentence = said.some(name => /ParseError|TypeValidation|InvalidResponse|NoContent|EmptyResponse|APICall/.test(name))
@@ -170,10 +174,6 @@ function sentenceOf(vendor: string, { status, sentence }: Refusal): string {
   const how = status === undefined ? "" : ` answered ${status}`
   const bare = sentence.trim()
   return bare === "" ? `${vendor}${how || " gave no reason"}` : `${vendor}${how}: ${bare}`
-}
-
-function cut(text: string): string {
-  return text.length > LLM_MESSAGE_MAX_CHARS ? `${text.slice(0, LLM_MESSAGE_MAX_CHARS)}…` : text
 }
 
 function at(error: object, key: string): unknown {

@@ -1,3 +1,4 @@
+import { cut } from "../../kernel/cut.ts"
 import { isJsonObject, type JsonObject, textOf } from "../../kernel/json.ts"
 import { MCP_FILES_MAX, MCP_TOOL_ERROR_MAX_CHARS } from "../../kernel/limits.ts"
 import { isTextTooDeep, parsedJson } from "../../kernel/nesting.ts"
@@ -33,7 +34,7 @@ export async function expose(result: RemoteResult, keep: KeepFile): Promise<Expo
 function errorOf(texts: readonly string[], structured: JsonObject | null): string {
   const said = texts.join("\n").trim() || (structured === null ? "" : JSON.stringify(structured))
   if (said === "") return "the tool failed without saying why"
-  return said.length > MCP_TOOL_ERROR_MAX_CHARS ? `${said.slice(0, MCP_TOOL_ERROR_MAX_CHARS)}…` : said
+  return cut(said, MCP_TOOL_ERROR_MAX_CHARS)
 }
 
 function parsed(text: string): JsonObject | null {

@@ -1,4 +1,5 @@
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from "@modelcontextprotocol/client"
+import { cut } from "../../kernel/cut.ts"
 import { MCP_MESSAGE_MAX_CHARS } from "../../kernel/limits.ts"
 import { EgressFailed, EgressRefused } from "../egress/errors.ts"
 import type { Exchange } from "./exchange.ts"
@@ -113,7 +114,7 @@ export function quoted(text: string): string {
     .replace(/(\w+:\/\/)[^\s/@]*@/g, "$1")
     .replace(/(\w+:\/\/[^\s?]*)\?[^\s"']*/g, "$1")
     .trim()
-  return line.length > MCP_MESSAGE_MAX_CHARS ? `${line.slice(0, MCP_MESSAGE_MAX_CHARS)}…` : line
+  return cut(line, MCP_MESSAGE_MAX_CHARS)
 }
 
 function never(message: string): Sentence {

@@ -1,3 +1,4 @@
+import { cut } from "../../kernel/cut.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { ToolFailure } from "../kit.ts"
 import { parsePattern } from "./pattern.ts"
@@ -139,5 +140,5 @@ function reasonOf({ pattern }: Reading): string {
 }
 
 export function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+  return JSON.stringify(cut(text, 80))
 }

@@ -1,5 +1,6 @@
 import { findAdapter } from "../../connectors/catalog.ts"
 import type { ConfigField } from "../../connectors/connector.ts"
+import { cutKey } from "../../kernel/cut.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { CREDENTIAL_MAX_CHARS, CREDENTIALS_PER_CONNECTION_MAX } from "../../kernel/limits.ts"
 import { nearest } from "../../kernel/nearest.ts"
@@ -34,7 +35,7 @@ export function checkedCredentials(service: string, given: Readonly<Record<strin
     const problem =
       field === undefined ? unknownKey(key, Object.keys(schema ?? {})) : (keyProblem(key) ?? problemOf(field, value))
     if (problem === null) entries.push([key, value === null ? null : String(value)])
-    else issues.push({ key: shown(key), message: `${shown(key)} ${problem}` })
+    else issues.push({ key: cutKey(key), message: `${cutKey(key)} ${problem}` })
   }
   if (issues.length === 0) return Object.fromEntries(entries)
   throw new AppError("invalid", `invalid credentials: ${issues.map(issue => issue.message).join("; ")}`, { fields: { issues } })
@@ -81,9 +82,4 @@ function problemOf(field: ConfigField | null, value: unknown): string | null {
     case undefined:
       return null
   }
-}
-
-/** An unknown key is the caller's own text: short and quoted. */
-function shown(key: string): string {
-  return /^\w{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80))
 }

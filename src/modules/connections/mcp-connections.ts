@@ -7,6 +7,7 @@ import { type Asker, asker } from "../../kernel/asker.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { type JsonObject, textOf } from "../../kernel/json.ts"
+import { masked } from "../../kernel/masked.ts"
 import type { ConnectionBody } from "./contract.ts"
 import type { Completion } from "./google-contract.ts"
 import type { McpOAuthClients } from "./mcp-clients.ts"
@@ -156,8 +157,10 @@ function secretsOf(client: OAuthClient, ...others: string[]): readonly (string |
 /** Servers may repeat in an error what they were sent. */
 function sentenceOf(error: unknown, secrets: readonly (string | undefined)[]): string {
   if (!(error instanceof McpFailure || error instanceof EgressRefused)) throw error
-  const spellings = secrets.flatMap(secret => (secret ? [secret, encodeURIComponent(secret)] : []))
-  return spellings.reduce((text, secret) => text.replaceAll(secret, "…"), error.message)
+  return masked(
+    error.message,
+    secrets.filter(secret => secret !== undefined),
+  )
 }
 
 async function refusable<T>(secrets: readonly (string | undefined)[], work: () => Promise<T>): Promise<T> {

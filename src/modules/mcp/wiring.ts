@@ -1,5 +1,6 @@
 import { type ConfigIssue, checkConfig } from "../../connectors/config.ts"
 import type { ConfigSchema } from "../../connectors/connector.ts"
+import { cutKey } from "../../kernel/cut.ts"
 import { AppError } from "../../kernel/errors.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 
@@ -116,7 +117,7 @@ function isSecret(schema: ConfigSchema, key: string): boolean {
 
 function sourceIssues(schema: ConfigSchema, { config, sourceSpec }: Wiring, limits: WiringLimits): readonly ConfigIssue[] {
   return Object.entries(sourceSpec).flatMap(([key, json]) => {
-    const shown = /^\w{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80))
+    const shown = cutKey(key)
     const issue = (message: string) => [{ key, message: `source_spec.${shown} ${message}` }]
     if (!Object.hasOwn(schema, key)) return [{ key, message: `${shown} is not a configuration key (known: ${known(schema)})` }]
     if (Object.hasOwn(config, key)) return [{ key, message: `${shown} is in both config and source_spec` }]

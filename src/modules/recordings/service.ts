@@ -1,6 +1,7 @@
 import type { Page } from "../../http/paging.ts"
 import type { Caller } from "../../http/permission.ts"
 import { type Clock, rfc3339 } from "../../kernel/clock.ts"
+import { cutJson } from "../../kernel/cut.ts"
 import { messageOf } from "../../kernel/errors.ts"
 import type { JsonObject } from "../../kernel/json.ts"
 import { RECORDED_REQUEST_MAX_BYTES, RECORDED_RESPONSE_MAX_BYTES, RECORDING_PAGE_MAX_CHARS } from "../../kernel/limits.ts"
@@ -73,10 +74,7 @@ const PREVIEW_CHARS = 2_000
 
 /** What is too large is told as such: a replay cannot answer with half of it. */
 function bounded(value: JsonObject, maxBytes: number): JsonObject {
-  const text = JSON.stringify(value)
-  if (text.length * 3 <= maxBytes) return value
-  const sizeBytes = Buffer.byteLength(text)
-  return sizeBytes <= maxBytes ? value : { truncated: true, size_bytes: sizeBytes, preview: text.slice(0, PREVIEW_CHARS) }
+  return cutJson(value, maxBytes, PREVIEW_CHARS) ?? value
 }
 
 function exchangeBody(row: RecordingRow): RecordingBody["exchanges"][number] {

@@ -1,5 +1,6 @@
 import type { AssistantMessage, FinishReason, Message, ToolRequest, Usage } from "../../adapters/llm/llm.ts"
 import type { StepNote } from "../../engine/state.ts"
+import { canonicalJson } from "../../kernel/canonical-json.ts"
 import { isJsonObject, type Json, type JsonObject, textOf } from "../../kernel/json.ts"
 
 /**
@@ -186,17 +187,7 @@ export function repeatedCall({ rounds }: Turn, times: number): string | null {
   return null
 }
 
+/** Models do not keep to one order of members. */
 function nameOfCall({ name, args }: ToolRequest): string {
-  return `${name} ${JSON.stringify(sorted(args))}`
-}
-
-/** With the members of objects in the order of their names: models do not keep to one. */
-function sorted(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (!isJsonObject(value)) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .toSorted()
-      .map(key => [key, sorted(value[key] ?? null)]),
-  )
+  return `${name} ${canonicalJson(args)}`
 }

@@ -1,4 +1,5 @@
 import type { ModelParams } from "../../adapters/llm/llm.ts"
+import { cutKey } from "../../kernel/cut.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../kernel/json.ts"
 
 export type ReadParams =
@@ -64,7 +65,7 @@ export function readParams(given: Json | undefined): ReadParams {
     const key = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name] : name
     if (value === null || value === "") continue
     if (!isParam(key)) {
-      ignored.push(/^\w{1,80}$/.test(name) ? name : JSON.stringify(name.slice(0, 80)))
+      ignored.push(cutKey(name))
       continue
     }
     const read = KINDS[key].read(value)

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { openWorld, type World } from "../../helpers/app.ts"
-import { lacking, PASSWORD, type Server, startMariadb, startPostgres, startRedis } from "../../helpers/servers.ts"
+import {
+  configurationsOf,
+  lacking,
+  PASSWORD,
+  type Server,
+  startMariadb,
+  startPostgres,
+  startRedis,
+} from "../../helpers/servers.ts"
 
 setDefaultTimeout(120_000)
 
@@ -16,14 +24,7 @@ describe.skipIf([lacking("postgres"), lacking("mariadbd"), lacking("redis")].som
       const [postgres, mariadb, redis] = await Promise.all([startPostgres(), startMariadb(), startRedis()])
       servers = [postgres, mariadb, redis]
       world = await openWorld({ flags: { "egress.allow": "127.0.0.1" } })
-      const configurations = {
-        postgres: { postgres_dsn: `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${postgres.port}/postgres` },
-        mysql: {
-          ...{ mysql_host: "127.0.0.1", mysql_port: mariadb.port, mysql_database: "test", mysql_user: "app" },
-          mysql_password: PASSWORD,
-        },
-        redis: { redis_addr: `127.0.0.1:${redis.port}`, redis_password: PASSWORD },
-      }
+      const configurations = configurationsOf({ postgres: postgres.port, mariadb: mariadb.port, redis: redis.port })
       for (const [server_id, config] of Object.entries(configurations)) {
         const caller = world.as(world.people.contributor)
         const made = await world.call(caller, "POST", "/v1/mcp/instances", { server_id, name: server_id, config })

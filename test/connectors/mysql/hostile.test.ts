@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { createMysqlConnector } from "../../../src/connectors/mysql/connector.ts"
 import { egressTo } from "../call.ts"
-import { accepted, greeting, listen, packet, startSha2Peer } from "./peer.ts"
+import { listen } from "../database/listen.ts"
+import { accepted, greeting, packet, startSha2Peer } from "./peer.ts"
 import { callsOf } from "./place.ts"
 
 const PASSWORD = "c4nary pass"

@@ -1,5 +1,6 @@
 import { constants, createHash, generateKeyPairSync, privateDecrypt } from "node:crypto"
-import { createServer, type Socket } from "node:net"
+import type { Socket } from "node:net"
+import { listen } from "../database/listen.ts"
 
 /** What MySQL 8 does when somebody signs in with `caching_sha2_password`, after its documentation; then every command fails with "signed in". */
 export async function startSha2Peer(password: string, remembers: boolean, toCommands = failed(1064, "signed in")) {
@@ -52,22 +53,6 @@ export async function startSha2Peer(password: string, remembers: boolean, toComm
     })
   })
   return { ...peer, seen: () => Buffer.concat(seen) }
-}
-
-export async function listen(onConnect: (socket: Socket) => void) {
-  let connections = 0
-  const server = createServer(socket => {
-    connections++
-    socket.on("error", () => {})
-    onConnect(socket)
-  })
-  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    connections: () => connections,
-    close: () => server.close(),
-  }
 }
 
 export function packet(payload: Buffer, sequence: number): Buffer {

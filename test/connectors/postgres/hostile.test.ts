@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
-import { createServer, type Socket } from "node:net"
 import { createEgress } from "../../../src/adapters/egress/egress.ts"
 import { createPostgresConnector } from "../../../src/connectors/postgres/connector.ts"
 import { parseDsn } from "../../../src/connectors/postgres/dsn.ts"
 import { lacking, PASSWORD, type Server, startPostgres } from "../../helpers/servers.ts"
 import { callContext, egressTo } from "../call.ts"
+import { listen } from "../database/listen.ts"
 import { type Place, postgresOn } from "./place.ts"
 
 setDefaultTimeout(60_000)
@@ -372,20 +372,4 @@ async function until(done: () => Promise<boolean>): Promise<void> {
     await Bun.sleep(25)
   }
   throw new Error("it did not happen")
-}
-
-async function listen(onConnect: (socket: Socket) => void) {
-  let connections = 0
-  const server = createServer(socket => {
-    connections++
-    socket.on("error", () => {})
-    onConnect(socket)
-  })
-  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    connections: () => connections,
-    close: () => server.close(),
-  }
 }

@@ -1,3 +1,4 @@
+import { cut } from "../../../kernel/cut.ts"
 import type { JsonObject } from "../../../kernel/json.ts"
 import type { Message, ModelRequest, ToolAnswer, ToolRequest } from "../llm.ts"
 import { Filler } from "./fill.ts"
@@ -87,6 +88,6 @@ function schemaOf(fields: readonly string[]): JsonObject {
 }
 
 function told({ name, text, isError }: ToolAnswer): string {
-  const short = text.length > TOLD_MAX_CHARS ? `${text.slice(0, TOLD_MAX_CHARS)}…` : text
+  const short = cut(text, TOLD_MAX_CHARS)
   return isError ? `${name} failed: ${short}` : `${name} answered: ${short}`
 }
